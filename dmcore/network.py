@@ -1,0 +1,186 @@
+"""Network bandwidth: how finely a layer can be sliced before its messages outlast its arithmetic.
+
+Two-dimensional tensor parallelism puts a block of each d x f weight matrix on each of N_TP = m q nodes:
+m slices along d_model, q along d_ff.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import sympy as sp
+
+from dmcore.derivation import Derivation, Step
+from dmcore.expressions import evaluate
+from dmcore.hardware import GPU, get_gpu
+from dmcore.symbols import FLOP_PER_MAC, symbols
+
+__all__ = [
+    "FF_RATIO",
+    "MATRICES_PER_LAYER",
+    "PASSES",
+    "all_reduce_words",
+    "arithmetic_time",
+    "best_q",
+    "derivation",
+    "layer_macs",
+    "largest_tensor_parallelism",
+    "network_rate",
+    "network_time",
+    "shard_side",
+    "shard_side_channels",
+    "words_per_token",
+    "words_per_token_exact",
+]
+
+#: d_ff / d_model, the usual choice.
+FF_RATIO = 4
+#: A layer is one MLP: d to f, and back.
+MATRICES_PER_LAYER = 2
+#: One forward and two backward (input gradients, weight gradients), each as long as the forward.
+PASSES = 3
+
+
+@cache
+def network_rate() -> sp.Expr:
+    """W, activations/s: what the G GPUs of a node send out, in one direction."""
+    G, beta, w_A = symbols("G beta_net w_A")
+    return G * beta / (2 * w_A)
+
+
+@cache
+def all_reduce_words(peers: sp.Expr, words: sp.Expr) -> sp.Expr:
+    """Words that all peers together send to sum a vector of that many words.
+
+    Each word goes round all peers but one to be summed, and again to be shared.
+    """
+    return 2 * (peers - 1) * words
+
+
+@cache
+def words_per_token_exact() -> sp.Expr:
+    """Channels all-reduced for one token in one layer, forward and backward, over all nodes.
+
+    Forward, the first matrix leaves d_ff sums spread over m nodes, the second d_model sums over q.
+    Backward, the gradients take the same two roads in the other direction.
+    """
+    d, f, m, q = symbols("d f m q")
+    return 2 * (all_reduce_words(m, f) + all_reduce_words(q, d))
+
+
+@cache
+def words_per_token() -> sp.Expr:
+    """The leading terms of :func:`words_per_token_exact`, an upper bound close for many slices."""
+    m, q = symbols("m q")
+    return sum(
+        term for term in sp.expand(words_per_token_exact()).args if term.has(m) or term.has(q)
+    )
+
+
+@cache
+def layer_macs() -> sp.Expr:
+    """MAC of one layer for one token, forward and backward."""
+    d, f = symbols("d f")
+    return PASSES * MATRICES_PER_LAYER * d * f
+
+
+@cache
+def network_time() -> sp.Expr:
+    """Seconds for each token and layer that N_TP nodes spend on all-reduces."""
+    N_TP, W = symbols("N_TP W")
+    return words_per_token() / (N_TP * W)
+
+
+@cache
+def arithmetic_time() -> sp.Expr:
+    """Seconds for each token and layer that N_TP nodes spend on arithmetic."""
+    N_TP, C = symbols("N_TP C")
+    return layer_macs() / (N_TP * C)
+
+
+@cache
+def best_q() -> sp.Expr:
+    """The q that moves the fewest words, as a function of m, when d_ff is 4 d_model.
+
+    With N_TP fixed, q = N_TP / m; the words are least where their slope in m is zero.
+    """
+    d, f, m, q, N_TP = symbols("d f m q N_TP")
+    words = words_per_token().subs({f: FF_RATIO * d, q: N_TP / m})
+    (fewest,) = sp.solve(sp.Eq(sp.diff(words, m), 0), N_TP)
+    return sp.simplify(fewest / m)
+
+
+@cache
+def shard_side() -> sp.Expr:
+    """a, channels: the side of the smallest square weight block that the network keeps up with.
+
+    Solves network time = arithmetic time for d, at the best q, with m = d / a blocks along d.
+    """
+    d, f, m, q, a = symbols("d f m q a")
+    sliced = {f: FF_RATIO * d, q: best_q().subs(m, d / a), m: d / a}
+    equation = sp.Eq(network_time().subs(sliced), arithmetic_time().subs(sliced))
+    (solution,) = sp.solve(equation, a)
+    return solution
+
+
+@cache
+def largest_tensor_parallelism() -> sp.Expr:
+    """N_TP at which blocks are a x a: beyond it the network is the slower."""
+    d, a, m = symbols("d a m")
+    return (m * best_q()).subs(m, d / a)
+
+
+@cache
+def derivation() -> Derivation:
+    """The steps from all-reduced words to the largest tensor-parallel degree."""
+    m, q, a, N_TP, W, C, F, G = symbols("m q a N_TP W C F G")
+    return Derivation(
+        "The largest tensor parallelism",
+        (
+            Step("eq-network-rate", sp.Eq(W, network_rate()), "bytes become activations"),
+            Step("eq-tensor-degree", sp.Eq(N_TP, m * q), "a grid of m by q blocks"),
+            Step(
+                "eq-network-condition",
+                sp.Le(network_time(), arithmetic_time()),
+                "messages last no longer than arithmetic, token by token",
+            ),
+            Step("eq-best-q", sp.Eq(q, best_q()), "the grid that moves the fewest words"),
+            Step("eq-shard-side", sp.Eq(a, shard_side()), "the two times are equal"),
+            Step(
+                "eq-shard-side-hardware",
+                sp.Eq(a, shard_side().subs({C: G * F, W: network_rate()})),
+                "with the rates put in, the GPUs in a node cancel",
+            ),
+            Step(
+                "eq-largest-tensor",
+                sp.Le(N_TP, largest_tensor_parallelism()),
+                "as many blocks as fit in the matrix",
+            ),
+        ),
+    )
+
+
+def shard_side_channels(gpu: GPU | str, word_bytes: float = 2) -> float:
+    """Side of the smallest weight block of a node that the network keeps up with, in channels.
+
+    Parameters
+    ----------
+    gpu
+        A :class:`~dmcore.hardware.GPU` or the name of a preset.
+    word_bytes
+        Bytes of one activation.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown or ``word_bytes`` is not positive.
+    """
+    gpu = get_gpu(gpu)
+    return float(
+        evaluate(
+            derivation()["eq-shard-side-hardware"].equation.rhs,
+            F=gpu.peak_flop_per_s / FLOP_PER_MAC,
+            beta_net=gpu.inter_node_bytes_per_s,
+            w_A=word_bytes,
+        )
+    )
