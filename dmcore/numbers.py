@@ -1,0 +1,35 @@
+"""Numbers as people read them: powers of ten in full, few digits, units beside them."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["power_of_ten", "readable", "superscript"]
+
+_SUPERSCRIPTS = str.maketrans("0123456789-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
+
+
+def superscript(number: int | float) -> str:
+    """A number in raised Unicode digits."""
+    return f"{number}".translate(_SUPERSCRIPTS)
+
+
+def power_of_ten(exponent: int | float) -> str:
+    """Ten to a power, such as 10²⁸."""
+    return f"10{superscript(exponent)}"
+
+
+def readable(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits: plain between 0.001 and a million, else m × 10ᵉ."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    mantissa = round(value / 10.0**exponent, digits - 1)
+    if abs(mantissa) >= 10:
+        mantissa, exponent = mantissa / 10, exponent + 1
+    if -3 <= exponent < 6:
+        text = f"{mantissa * 10.0**exponent:,.{max(0, digits - 1 - exponent)}f}"
+        return text.replace(",", " ")  # a narrow space keeps thousands together
+    return f"{mantissa:.{digits - 1}f} × {power_of_ten(exponent)}"
