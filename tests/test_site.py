@@ -1,0 +1,311 @@
+"""The built site: nothing is loaded from outside, every link leads somewhere, every part is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+import dmcore
+from dmcore.symbols import SYMBOLS
+
+ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+LOADING_ATTRIBUTES = {"src", "srcset", "poster", "data", "background", "xlink:href", "action"}
+LOADING_LINKS = {
+    "stylesheet",
+    "icon",
+    "preload",
+    "prefetch",
+    "preconnect",
+    "manifest",
+    "modulepreload",
+}
+LOADING_TAGS = {"use", "image", "feImage"}
+CSS_LOADS = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""")
+PAGE_WITHOUT_ANCHORS = {"genindex.html", "py-modindex.html", "search.html"}
+
+
+@dataclass
+class Page:
+    """What one page names."""
+
+    loads: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    text: str = ""
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = Page()
+        self._style = False
+
+    def handle_starttag(self, tag, attrs):
+        attributes = {name: value or "" for name, value in attrs}
+        self._style = tag == "style"
+        self.page.ids |= {attributes[name] for name in ("id", "name") if attributes.get(name)}
+        for name, value in attributes.items():
+            if name == "srcset":
+                self.page.loads += [part.split()[0] for part in value.split(",") if part.strip()]
+            elif name == "style":
+                self.page.loads += css_loads(value)
+            elif name in LOADING_ATTRIBUTES and tag != "a":
+                self.page.loads.append(value)
+        if "href" in attributes:
+            loaded = tag in LOADING_TAGS or LOADING_LINKS & set(attributes.get("rel", "").split())
+            (self.page.loads if loaded else self.page.links).append(attributes["href"])
+
+    def handle_data(self, data):
+        if self._style:
+            self.page.loads += css_loads(data)
+
+    def handle_endtag(self, _tag):
+        self._style = False
+
+
+def css_loads(css: str) -> list[str]:
+    return [address or imported for address, imported in CSS_LOADS.findall(css)]
+
+
+def read_page(html: str) -> Page:
+    reader = _Reader()
+    reader.feed(html)
+    reader.page.text = html
+    return reader.page
+
+
+def outside(address: str) -> bool:
+    """Whether a browser would ask another machine for it."""
+    parts = urlsplit(address)
+    return bool(parts.netloc) or parts.scheme not in ("", "data", "about")
+
+
+def target(page: Path, address: str) -> Path:
+    path = unquote(urlsplit(urldefrag(address).url).path)
+    return (page.parent / path).resolve() if path else page
+
+
+def chapters() -> list[str]:
+    """Every file that the table of contents names, without its ending."""
+
+    def files(part):
+        if isinstance(part, dict):
+            return [part[name] for name in ("root", "file") if name in part] + [
+                found
+                for value in part.values()
+                if isinstance(value, list)
+                for found in files(value)
+            ]
+        return [found for entry in part for found in files(entry)]
+
+    return files(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8")))
+
+
+@pytest.fixture(scope="module")
+def pages(paths):
+    return {path: read_page(path.read_text("utf-8")) for path in paths}
+
+
+# What finds addresses finds them
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<script src="https://a.example/x.js"></script>',
+        '<script src="//a.example/x.js"></script>',
+        '<link rel="stylesheet" href="https://a.example/x.css">',
+        '<link rel="shortcut icon" href="http://a.example/x.ico">',
+        '<img src="x.png" srcset="x.png 1x, https://a.example/x.png 2x">',
+        '<svg><image href="https://a.example/x.png"/></svg>',
+        "<style>@import 'https://a.example/x.css';</style>",
+        '<p style="background: url(https://a.example/x.png)">',
+        '<iframe src="https://a.example/"></iframe>',
+        '<video poster="https://a.example/x.png"></video>',
+    ],
+)
+def test_reader_sees_a_load_from_outside(html):
+    assert any(map(outside, read_page(html).loads))
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<a href="https://a.example/">elsewhere</a>',
+        '<link rel="canonical" href="https://a.example/">',
+        '<script src="../_static/x.js?v=1"></script>',
+        '<img src="data:image/png;base64,AAAA">',
+    ],
+)
+def test_reader_lets_links_and_local_loads_pass(html):
+    assert not any(map(outside, read_page(html).loads))
+
+
+# The site
+
+
+@pytest.mark.site
+def test_every_chapter_is_built(site, pages):
+    for chapter in chapters():
+        assert site / f"{chapter}.html" in pages
+
+
+@pytest.mark.site
+def test_pages_load_nothing_from_outside(site, pages):
+    found = [
+        f"{path.relative_to(site)}: {address}"
+        for path, page in pages.items()
+        for address in page.loads
+        if outside(address)
+    ]
+    assert found == []
+
+
+@pytest.mark.site
+def test_stylesheets_load_nothing_from_outside(site):
+    found = [
+        f"{path.relative_to(site)}: {address}"
+        for path in site.rglob("*.css")
+        for address in css_loads(path.read_text("utf-8"))
+        if outside(address) or not (address[:5] == "data:" or target(path, address).is_file())
+    ]
+    assert found == []
+
+
+@pytest.mark.site
+def test_loads_are_there(site, pages):
+    found = [
+        f"{path.relative_to(site)}: {address}"
+        for path, page in pages.items()
+        for address in page.loads
+        if not urlsplit(address).scheme and not target(path, address).is_file()
+    ]
+    assert found == []
+
+
+@pytest.mark.site
+def test_links_lead_somewhere(site, pages):
+    found = []
+    for path, page in pages.items():
+        for address in page.links:
+            if outside(address) or urlsplit(address).scheme:
+                continue
+            goal = target(path, address)
+            anchor = unquote(urldefrag(address).fragment)
+            if not goal.is_relative_to(site.resolve()) or not goal.is_file():
+                found.append(f"{path.relative_to(site)}: {address} is no file")
+            elif anchor and goal.suffix == ".html" and goal.name not in PAGE_WITHOUT_ANCHORS:
+                known = pages[site / goal.relative_to(site.resolve())]
+                if anchor not in known.ids:
+                    found.append(f"{path.relative_to(site)}: {address} is no place on that page")
+    assert found == []
+
+
+@pytest.mark.site
+def test_mathematics_is_typeset(pages):
+    formulas = sum(page.text.count('class="katex"') for page in pages.values())
+    assert formulas > 0
+    for path, page in pages.items():
+        assert "MathJax" not in page.text, path
+        assert "katex-error" not in page.text, path
+
+
+@pytest.mark.site
+def test_every_notebook_can_be_downloaded(site, pages):
+    notebooks = [chapter for chapter in chapters() if chapter.startswith("notebooks/")]
+    for chapter in notebooks:
+        page = site / f"{chapter}.html"
+        offered = [
+            address for address in pages[page].links if urlsplit(address).path.endswith(".ipynb")
+        ]
+        assert offered, f"{chapter} offers no notebook"
+        for address in offered:
+            nbformat.validate(nbformat.read(target(page, address), as_version=4))
+
+
+@pytest.mark.site
+def test_every_symbol_has_its_row(site, pages):
+    ids = pages[site / "book/notation.html"].ids
+    assert {f"symbol-{name}" for name in SYMBOLS} <= ids
+
+
+@pytest.mark.site
+def test_search_index_knows_the_chapters(site):
+    index = (site / "searchindex.js").read_text("utf-8")
+    known = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))["docnames"]
+    assert set(chapters()) <= set(known)
+
+
+@pytest.mark.site
+def test_own_logo_and_favicon(site, pages):
+    for name in ("logo.svg", "favicon.svg"):
+        assert (site / "_static" / name).is_file()
+    for chapter in chapters():
+        page = pages[site / f"{chapter}.html"]
+        assert any(address.endswith("logo.svg") for address in page.loads)
+        assert any(address.endswith("favicon.svg") for address in page.loads)
+
+
+@pytest.mark.site
+def test_no_dead_launch_button(pages):
+    if CONFIG["repository"]["url"]:
+        pytest.skip("the repository has an address, so there are launch buttons")
+    for path, page in pages.items():
+        assert "launch-buttons" not in page.text, path
+
+
+@pytest.mark.site
+def test_launch_buttons_with_an_address(site, tmp_path):
+    """With the one line filled in, a notebook's page links to Binder and Colab."""
+    config = {**CONFIG, "repository": {"url": "https://github.com/someone/book", "branch": "main"}}
+    config["sphinx"]["local_extensions"] = {
+        name: str(ROOT / folder) for name, folder in CONFIG["sphinx"]["local_extensions"].items()
+    }
+    for name in ("book/_static", "book/references.bib"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "_build").mkdir()
+    (tmp_path / "_build/web").symlink_to(site.parent / "web")
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters: [{file: trial}]\n")
+    (tmp_path / "index.md").write_text("# Book\n")
+    trial = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Trial")])
+    nbformat.write(trial, tmp_path / "trial.ipynb")
+    build = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-book"), "build", "-q", tmp_path],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    assert build.returncode == 0, build.stderr
+    links = read_page((tmp_path / "_build/html/trial.html").read_text("utf-8")).links
+    assert "https://mybinder.org/v2/gh/someone/book/main?urlpath=lab/tree/trial.ipynb" in links
+    assert "https://colab.research.google.com/github/someone/book/blob/main/trial.ipynb" in links
+
+
+@pytest.mark.site
+def test_every_module_has_an_api_page(site, pages):
+    documented = set().union(*(pages[path].ids for path in (site / "book/api").glob("*.html")))
+    modules = {found.name for found in pkgutil.walk_packages(dmcore.__path__, "dmcore.")}
+    packages = {"dmcore.figures"}  # holds nothing but modules
+    assert {f"module-{name}" for name in modules - packages} <= documented
+
+
+def test_no_registry_host_in_locks():
+    for name in ("requirements.lock", "book/_web/package-lock.json"):
+        assert "://registry" not in (ROOT / name).read_text("utf-8")
+    assert shutil.which("node", path=str(Path(sys.executable).parent))
