@@ -1,4 +1,4 @@
-"""Critical batch size: how many ways a batch can be cut, and how that grows with compute.
+"""Critical batch size: how large a batch pays, how that grows with compute, how finely it is cut.
 
 Data and pipeline parallelism both slice the batch. The batch cannot grow past the critical batch size
 without wasting tokens, and no slice may be smaller than the nanobatch.
@@ -6,23 +6,35 @@ without wasting tokens, and no slice may be smaller than the nanobatch.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import sympy as sp
 
+from dmcore.checks import check_positive
 from dmcore.derivation import Derivation, Step
+from dmcore.expressions import evaluate
+from dmcore.hardware import GPU
+from dmcore.memory_bandwidth import node_nanobatch_tokens
 from dmcore.symbols import symbols
 
 __all__ = [
     "MICROBATCHES_PER_STAGE",
+    "PUBLISHED_BATCHES",
+    "PublishedBatch",
     "REFERENCE_BATCH_TOKENS",
     "REFERENCE_COMPUTE",
     "REFERENCE_LAYERS",
     "batch_law",
+    "batch_per_layer",
+    "batch_slices",
     "derivation",
     "largest_batch_slicing",
     "layer_law",
-    "batch_per_layer",
+    "steps_of_batch",
+    "tokens_of_batch",
+    "tradeoff",
+    "tradeoff_derivation",
 ]
 
 #: Critical batch size at the reference compute, tokens (paper's baseline).
@@ -34,6 +46,93 @@ REFERENCE_LAYERS = 100
 REFERENCE_COMPUTE = 3e23
 #: A pipeline needs two microbatches for each stage to hide the time that messages take.
 MICROBATCHES_PER_STAGE = 2
+
+
+@dataclass(frozen=True)
+class PublishedBatch:
+    """The largest batch of a run that was done, as its makers tell it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    flop : float
+        Training compute, FLOP.
+    tokens : float
+        Tokens in the largest batch of the run.
+    source : str
+        Key of the source in the bibliography.
+
+    Raises
+    ------
+    ValueError
+        If a figure is not positive and finite, or no source is given.
+    """
+
+    name: str
+    flop: float
+    tokens: float
+    source: str
+
+    def __post_init__(self) -> None:
+        check_positive("flop", self.flop, finite=True)
+        check_positive("tokens", self.tokens, finite=True)
+        if not self.source:
+            raise ValueError(f"source must name a source, got {self.source!r}")
+
+
+#: Batches that makers chose, which need not be the critical ones. The compute of DeepSeek-V3 is six
+#: times its 37 billion active parameters times 14.8 trillion tokens.
+PUBLISHED_BATCHES = (
+    PublishedBatch("GPT-3", 3.14e23, 3.2e6, "brown2020"),
+    PublishedBatch("PaLM", 2.5e24, 2048 * 2048, "chowdhery2022"),
+    PublishedBatch("DeepSeek-V3", 6 * 37e9 * 14.8e12, 15360 * 4096, "deepseek2024v3"),
+    PublishedBatch("Llama 3.1 405B", 3.8e25, 16e6, "llama2024"),
+)
+
+
+@cache
+def tradeoff() -> sp.Eq:
+    """Steps and tokens that reach the same loss (McCandlish et al. 2018, their S and E)."""
+    s, s_min, D, D_min = symbols("s s_min D D_min")
+    return sp.Eq((s / s_min - 1) * (D / D_min - 1), 1)
+
+
+@cache
+def _solved_tradeoff() -> tuple[sp.Expr, sp.Expr]:
+    """Steps and tokens as functions of the batch: D = b s, and D_min = b_crit s_min."""
+    s, s_min, D, D_min, b, b_crit = symbols("s s_min D D_min b b_crit")
+    in_steps = tradeoff().subs({D: b * s, D_min: b_crit * s_min})
+    (steps,) = (found for found in sp.solve(in_steps, s) if found != 0)
+    tokens = (b * steps).subs(s_min, D_min / b_crit)
+    return sp.factor(steps), sp.factor(tokens)
+
+
+@cache
+def steps_of_batch() -> sp.Expr:
+    """s: weight updates to a given loss, with batches of b tokens."""
+    return _solved_tradeoff()[0]
+
+
+@cache
+def tokens_of_batch() -> sp.Expr:
+    """D, tokens: what the run reads to the same loss, with batches of b tokens."""
+    return _solved_tradeoff()[1]
+
+
+@cache
+def tradeoff_derivation() -> Derivation:
+    """The steps from the trade-off to what a batch of b tokens costs."""
+    s, s_min, D, D_min, b_crit = symbols("s s_min D D_min b_crit")
+    return Derivation(
+        "What a larger batch costs",
+        (
+            Step("eq-batch-tradeoff", tradeoff(), "measured, and argued from gradient noise"),
+            Step("eq-critical-batch", sp.Eq(b_crit, D_min / s_min), "where both double"),
+            Step("eq-steps-of-batch", sp.Eq(s, steps_of_batch()), "solved for the steps"),
+            Step("eq-tokens-of-batch", sp.Eq(D, tokens_of_batch()), "times the batch"),
+        ),
+    )
 
 
 @cache
@@ -87,3 +186,21 @@ def derivation() -> Derivation:
             ),
         ),
     )
+
+
+def batch_slices(gpu: GPU | str, batch_tokens: float = REFERENCE_BATCH_TOKENS) -> float:
+    """The largest N_DP times N_PP that a batch feeds on clusters of a GPU.
+
+    Parameters
+    ----------
+    gpu
+        A :class:`~dmcore.hardware.GPU` or the name of a preset.
+    batch_tokens
+        Tokens in the batch.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown or the batch is not positive.
+    """
+    return float(evaluate(largest_batch_slicing(), b=batch_tokens, n=node_nanobatch_tokens(gpu)))

@@ -10,7 +10,7 @@ import sympy as sp
 
 from dmcore.symbols import latex, same_unit
 
-__all__ = ["Derivation", "Step", "building_page"]
+__all__ = ["Derivation", "Step", "Typeset", "building_page", "typeset"]
 
 
 def building_page() -> bool:
@@ -58,6 +58,25 @@ class Step:
     def _repr_markdown_(self) -> str:
         label = f" ({self.label})" if building_page() else ""
         return f"$$\n{self.latex}\n$${label}\n"
+
+
+@dataclass(frozen=True)
+class Typeset:
+    """An expression under a name, shown in a notebook as one line of mathematics, without a number."""
+
+    name: str
+    expr: sp.Expr
+
+    def __repr__(self) -> str:
+        return f"{self.name} = {self.expr}"
+
+    def _repr_markdown_(self) -> str:
+        return f"$$\n{latex(sp.Symbol(self.name))} = {latex(self.expr)}\n$$\n"
+
+
+def typeset(expr: sp.Expr, name: str) -> Typeset:
+    """An expression to show in a notebook, as the definition of a symbol of that name."""
+    return Typeset(name, expr)
 
 
 @dataclass(frozen=True)

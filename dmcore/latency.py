@@ -18,11 +18,13 @@ __all__ = [
     "least_step_time",
     "matmul_latency",
     "steps",
+    "steps_that_fit",
 ]
 
 #: Two forward and two backward; weight gradients wait for nobody, so they are off the path.
 SEQUENTIAL_MATMULS_PER_LAYER = 4
-#: Network hops between one matrix product and the next: there and back, twice (our reading).
+#: Network hops between one matrix product and the next: there and back, inside the node and beyond it
+#: (our reading).
 HOPS_PER_MATMUL = 4
 #: Least time of one matrix product with its messages, seconds (paper's baseline).
 MATMUL_LATENCY_S = 9e-6
@@ -56,13 +58,25 @@ def least_run_time() -> sp.Expr:
 
 
 @cache
+def steps_that_fit() -> sp.Expr:
+    """Most weight updates that a run of duration t has time for."""
+    (t,) = symbols("t")
+    return t / least_step_time()
+
+
+@cache
 def derivation() -> Derivation:
     """The steps from one matrix product to the least time of a run."""
-    t, ell = symbols("t ell")
+    t, ell, b, D = symbols("t ell b D")
     return Derivation(
         "The least time of a run",
         (
             Step("eq-matmul-latency", sp.Eq(ell, matmul_latency()), "a kernel and its messages"),
+            Step(
+                "eq-least-step-time",
+                sp.Ge(t * b / D, least_step_time(), evaluate=False),
+                "one step passes all layers, forward and backward",
+            ),
             Step(
                 "eq-least-run-time",
                 sp.Ge(t, least_run_time()),

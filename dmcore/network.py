@@ -22,13 +22,17 @@ __all__ = [
     "all_reduce_words",
     "arithmetic_time",
     "best_q",
+    "block_time_ratio",
     "derivation",
     "layer_macs",
     "largest_tensor_parallelism",
+    "largest_tensor_parallelism_exact",
     "network_rate",
     "network_time",
     "shard_side",
     "shard_side_channels",
+    "time_ratio",
+    "time_ratio_exact",
     "words_per_token",
     "words_per_token_exact",
 ]
@@ -99,15 +103,36 @@ def arithmetic_time() -> sp.Expr:
 
 
 @cache
+def _words_slope() -> sp.Eq:
+    """Where the words of a grid of N_TP = m q blocks have no slope in m, when d_ff is 4 d_model.
+
+    The two sides are what one more slice of d_model adds, and what the fewer slices of d_ff save.
+    """
+    d, f, m, q, N_TP = symbols("d f m q N_TP")
+    slope = sp.diff(words_per_token().subs({f: FF_RATIO * d, q: N_TP / m}), m)
+    added, saved = slope.as_independent(N_TP)
+    return sp.Eq(added, -saved)
+
+
+@cache
 def best_q() -> sp.Expr:
     """The q that moves the fewest words, as a function of m, when d_ff is 4 d_model.
 
     With N_TP fixed, q = N_TP / m; the words are least where their slope in m is zero.
     """
-    d, f, m, q, N_TP = symbols("d f m q N_TP")
-    words = words_per_token().subs({f: FF_RATIO * d, q: N_TP / m})
-    (fewest,) = sp.solve(sp.Eq(sp.diff(words, m), 0), N_TP)
+    m, N_TP = symbols("m N_TP")
+    (fewest,) = sp.solve(_words_slope(), N_TP)
     return sp.simplify(fewest / m)
+
+
+@cache
+def block_time_ratio() -> sp.Expr:
+    """Network time over arithmetic time of a grid of square blocks, as a function of their side a.
+
+    The matrix cancels: a block sends as many words as its edges are long, and computes its area.
+    """
+    d, f, m, q, a = symbols("d f m q a")
+    return sp.simplify((network_time() / arithmetic_time()).subs({m: d / a, q: f / a}))
 
 
 @cache
@@ -131,6 +156,46 @@ def largest_tensor_parallelism() -> sp.Expr:
 
 
 @cache
+def _best_grid() -> tuple[sp.Expr, sp.Expr]:
+    """M and q of the best grid of N_TP blocks."""
+    m, N_TP = symbols("m N_TP")
+    (slices,) = sp.solve(sp.Eq(m * best_q(), N_TP), m)
+    return slices, best_q().subs(m, slices)
+
+
+@cache
+def _time_ratio(words: sp.Expr) -> sp.Expr:
+    d, f, m, q, N_TP, W = symbols("d f m q N_TP W")
+    slices_d, slices_f = _best_grid()
+    ratio = words / (N_TP * W) / arithmetic_time()
+    return sp.expand(ratio.subs({f: FF_RATIO * d, m: slices_d, q: slices_f}))
+
+
+@cache
+def time_ratio() -> sp.Expr:
+    """Network time over arithmetic time of the best grid of N_TP blocks; at most 1 is affordable."""
+    return _time_ratio(words_per_token())
+
+
+@cache
+def time_ratio_exact() -> sp.Expr:
+    """:func:`time_ratio` with every word counted. Meant for 4 blocks and more, where m is 1 and more."""
+    return _time_ratio(words_per_token_exact())
+
+
+@cache
+def largest_tensor_parallelism_exact() -> sp.Expr:
+    """N_TP at which network and arithmetic take equally long, with every word counted.
+
+    Larger than :func:`largest_tensor_parallelism` by the 5 a / 8 that it adds to d.
+    """
+    a, C, N_TP = symbols("a C N_TP")
+    (rate,) = sp.solve(sp.Eq(a, shard_side()), C)
+    (blocks,) = sp.solve(sp.Eq(time_ratio_exact().subs(C, rate), 1), N_TP)
+    return sp.factor(blocks)
+
+
+@cache
 def derivation() -> Derivation:
     """The steps from all-reduced words to the largest tensor-parallel degree."""
     m, q, a, N_TP, W, C, F, G = symbols("m q a N_TP W C F G")
@@ -140,11 +205,20 @@ def derivation() -> Derivation:
             Step("eq-network-rate", sp.Eq(W, network_rate()), "bytes become activations"),
             Step("eq-tensor-degree", sp.Eq(N_TP, m * q), "a grid of m by q blocks"),
             Step(
+                "eq-all-reduced-words",
+                sp.Le(sp.factor_terms(words_per_token_exact()), words_per_token(), evaluate=False),
+                "the leading terms are an upper bound, close for many slices",
+            ),
+            Step(
                 "eq-network-condition",
                 sp.Le(network_time(), arithmetic_time()),
                 "messages last no longer than arithmetic, token by token",
             ),
+            Step("eq-words-slope", _words_slope(), "the words have no slope in m"),
             Step("eq-best-q", sp.Eq(q, best_q()), "the grid that moves the fewest words"),
+            Step(
+                "eq-block-condition", sp.Le(block_time_ratio(), 1), "in terms of the block's side"
+            ),
             Step("eq-shard-side", sp.Eq(a, shard_side()), "the two times are equal"),
             Step(
                 "eq-shard-side-hardware",

@@ -31,5 +31,5 @@ def readable(value: float, digits: int = 3) -> str:
         mantissa, exponent = mantissa / 10, exponent + 1
     if -3 <= exponent < 6:
         text = f"{mantissa * 10.0**exponent:,.{max(0, digits - 1 - exponent)}f}"
-        return text.replace(",", " ")  # a narrow space keeps thousands together
+        return text.replace(",", "\N{NARROW NO-BREAK SPACE}")  # keeps thousands on one line
     return f"{mantissa:.{digits - 1}f} × {power_of_ten(exponent)}"

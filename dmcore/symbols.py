@@ -80,7 +80,7 @@ class SymbolInfo:
     Attributes
     ----------
     symbol : sympy.Symbol
-        Positive, or zero and more where zero makes sense. Its name is a valid identifier.
+        Positive; an exponent may be zero, and alpha, a difference, also negative. Its name is a valid identifier.
     latex : str
         How a page typesets it.
     unit : sympy.Expr
@@ -101,9 +101,9 @@ class SymbolInfo:
 
 
 def _info(
-    name: str, latex: str, unit: sp.Expr, description: str, *, may_be_zero: bool = False
+    name: str, latex: str, unit: sp.Expr, description: str, *, allowed: str = "positive"
 ) -> SymbolInfo:
-    assumption = {"nonnegative": True} if may_be_zero else {"positive": True}
+    assumption = {allowed: True}
     return SymbolInfo(sp.Symbol(name, **assumption), latex, sp.sympify(unit), description)
 
 
@@ -116,6 +116,11 @@ _INFOS = (
     _info("r", "r", token / parameter, "training tokens for each parameter"),
     _info("t", "t", second, "duration of the run"),
     _info("N", "N", one, "nodes in the cluster"),
+    _info("eta", r"\eta", one, "share of the peak arithmetic that a run sustains"),
+    _info("g", "g", one, "factor by which the compute of the largest runs grows in a year"),
+    _info("y", "y", one, "calendar year, with its fraction"),
+    _info("T_1", "T_1", mac, "training compute of a documented run, from which growth is counted"),
+    _info("y_1", "y_1", one, "calendar year of that run"),
     # The model
     _info("d", "d", channel, "model width d_model: channels of the vector that a layer passes on"),
     _info("f", "f", channel, "inner width d_ff of a layer"),
@@ -124,10 +129,14 @@ _INFOS = (
     # The batch
     _info("b", "b", token, "batch size: tokens that are processed for one weight update"),
     _info("b_0", "b_0", token, "critical batch size at the reference compute"),
+    _info("b_crit", r"b_{\mathrm{crit}}", token, "critical batch size"),
+    _info("s", "s", one, "steps: weight updates of a run"),
+    _info("s_min", r"s_{\mathrm{min}}", one, "least steps to a given loss, with batches without bound"),
+    _info("D_min", r"D_{\mathrm{min}}", token, "least tokens to a given loss, with tiny batches"),
     _info("n", "n", token, "nanobatch: tokens that a node applies its weights to at a time"),
-    _info("alpha_b", r"\alpha_b", one, "exponent of batch growth", may_be_zero=True),
-    _info("alpha_L", r"\alpha_L", one, "exponent of depth growth", may_be_zero=True),
-    _info("alpha", r"\alpha", one, "exponent of batch growth less that of depth", may_be_zero=True),
+    _info("alpha_b", r"\alpha_b", one, "exponent of batch growth", allowed="nonnegative"),
+    _info("alpha_L", r"\alpha_L", one, "exponent of depth growth", allowed="nonnegative"),
+    _info("alpha", r"\alpha", one, "exponent of batch growth less that of depth", allowed="real"),
     # The hardware
     _info("G", "G", one, "GPUs in a node"),
     _info("F", "F", mac / second, "peak arithmetic rate of one GPU"),
@@ -152,6 +161,7 @@ _INFOS = (
     _info("N_TP", r"N_{\mathrm{TP}}", one, "tensor-parallel degree, m times q"),
     _info("N_DP", r"N_{\mathrm{DP}}", one, "data-parallel degree"),
     _info("N_PP", r"N_{\mathrm{PP}}", one, "pipeline-parallel degree"),
+    _info("N_EP", r"N_{\mathrm{EP}}", one, "expert-parallel degree"),
     _info("a", "a", channel, "smallest side of a weight shard that the network can keep up with"),
     _info("P_node", r"P_{\mathrm{node}}", parameter, "parameters that one node holds"),
 )
