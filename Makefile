@@ -74,7 +74,7 @@ test: env  ## Run all checks
 
 .PHONY: bench
 bench: env  ## Time the parts that have to be fast
-	$(BIN)/pytest --benchmark-only
+	$(BIN)/pytest --benchmark-only tests/bench_*.py
 
 .PHONY: lock
 lock: env  ## Renew requirements.lock from requirements.txt

@@ -1,0 +1,255 @@
+"""The search: against the plain exhaustive one, its bounds, its counts, and why nothing fits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import plain_search
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from simulator_strategies import clusters, gpus, models, plain_shape, small_enough
+
+from dmcore import search
+from dmcore.hardware import GPUS, NetworkLevel
+from dmcore.search import (
+    NothingFitsError,
+    best_parallelism,
+    divisors,
+    level_sizes,
+    ordered_factorizations,
+    smallest_cluster,
+)
+from dmcore.training_step import Model, step_seconds, training_step
+
+SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, sparsity=6, seq_len=16)
+
+
+@settings(deadline=None, max_examples=120)
+@given(gpus(), models, clusters, st.booleans())
+def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
+    assume(small_enough(gpu, n_gpu))
+    plain, _, count = plain_search.best(gpu, plain_shape(model), n_gpu, latency)
+    if plain is None:
+        with pytest.raises(NothingFitsError, match=r"memory|divisibility"):
+            best_parallelism(gpu, model, n_gpu, zero_bubble_latency=latency)
+        return
+    best = best_parallelism(gpu, model, n_gpu, zero_bubble_latency=latency)
+    assert best.candidates == count
+    assert 1 <= best.timed <= count
+    assert best.n_gpu == n_gpu
+    assert best.step_s == pytest.approx(plain["step"], rel=1e-9)
+    assert best.utilization == pytest.approx(plain["utilization"], rel=1e-9)
+    assert best.run_s == pytest.approx(plain["run"], rel=1e-9)
+
+
+@pytest.mark.parametrize("gpu", ["V100 SXM", "H100 SXM", "H100 SXM Low Latency"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_agrees_with_the_plain_search_at_full_size(gpu, sparse):
+    model = Model.from_laws(20480, sparse)
+    n_gpu = model.sparsity * 2**13
+    plain, _, count = plain_search.best(GPUS[gpu], plain_shape(model), n_gpu)
+    best = best_parallelism(gpu, model, n_gpu)
+    assert best.step_s == pytest.approx(plain["step"], rel=1e-12)
+    assert best.candidates == count
+    assert best.timed < count / 4
+
+
+@settings(deadline=None, max_examples=120)
+@given(gpus(), models, clusters, st.booleans())
+def test_bounds_are_below_the_time_of_every_layout(gpu, model, n_gpu, latency):
+    candidates = search._candidates(gpu, model, n_gpu)
+    assume(len(candidates))
+    matmul = search._matmul(gpu, model, candidates)
+    least_matmul = search._matmul_bound(gpu, model, n_gpu, candidates)
+    assert np.all(least_matmul <= matmul * (1 + 1e-12))
+    least = search._least_traffic(gpu, model, n_gpu, candidates)
+    bound = search.lower_bound(candidates, least, matmul, latency)
+    looser = search.lower_bound(candidates, least, least_matmul, latency)
+    assert np.all(looser <= bound * (1 + 1e-12))
+
+    layouts, owner = search._layouts(level_sizes(gpu, n_gpu), search._degrees(candidates))
+    degrees = dict(zip(search._NAMES, layouts.astype(float), strict=True))
+    step, moved = step_seconds(
+        gpu,
+        model.load,
+        float(n_gpu),
+        degrees,
+        candidates.microbatches[owner].astype(float),
+        candidates.interleaving[owner].astype(float),
+        candidates.zero_bubble[owner],
+        matmul[owner],
+        latency,
+    )
+    slack = 1 + 1e-12
+    assert np.all(bound[owner] <= step * slack)
+    assert np.all(least.data_s[owner] <= (moved.data_bandwidth_s + moved.data_latency_s) * slack)
+    assert np.all(
+        least.latency_s[owner]
+        <= (moved.tensor_latency_s + moved.point_to_point_latency_s) * slack + 1e-18
+    )
+    assert np.all(
+        least.bandwidth_s[owner]
+        <= (moved.tensor_bandwidth_s + moved.point_to_point_bandwidth_s) * slack + 1e-18
+    )
+
+
+def test_bound_is_close_enough_to_save_work():
+    model = Model.from_laws(36864)
+    best = best_parallelism("H100 SXM", model, 2**20)
+    assert best.timed < best.candidates / 10
+
+
+@settings(deadline=None, max_examples=60)
+@given(gpus(), models, clusters)
+def test_every_layout_splits_degrees_and_levels_exactly(gpu, model, n_gpu):
+    candidates = search._candidates(gpu, model, n_gpu)
+    assume(len(candidates))
+    degrees = search._degrees(candidates)
+    assert np.all(degrees.prod(axis=0) == n_gpu)
+    sizes = level_sizes(gpu, n_gpu)
+    layouts, owner = search._layouts(sizes, degrees)
+    assert np.array_equal(layouts.prod(axis=1), degrees[:, owner])
+    assert np.all(layouts.prod(axis=0) == np.array(sizes)[:, None])
+    distinct = {(i, layout.tobytes()) for i, layout in zip(owner, layouts.T, strict=True)}
+    assert len(distinct) == len(owner)
+
+
+def test_cutoff_keeps_the_winner_or_finds_none():
+    gpu, model = GPUS["H100 SXM"], Model.from_laws(12288)
+    best = best_parallelism(gpu, model, 4096)
+    winner, _ = search._fastest(gpu, model, 4096, best.step_s * (1 + 1e-6), False)
+    assert winner == best.parallelism
+    winner, _ = search._fastest(gpu, model, 4096, best.step_s * (1 - 1e-6), False)
+    assert winner is None
+
+
+def test_equal_times_go_to_the_least_bandwidth_time():
+    """An odd batch leaves tensor parallelism, which hides behind the products in every layout."""
+    gpu = replace(
+        GPUS["H100 SXM"],
+        network=(NetworkLevel(4, 1e15, 0.0), NetworkLevel(None, 1e14, 0.0)),
+    )
+    model = Model(256, 1024, 3, 81, seq_len=81)
+    found = []
+    for split, matmul in plain_search.candidates(gpu, plain_shape(model), 16):
+        times = plain_search.step(gpu, plain_shape(model), split, matmul)
+        moved = times["tp_bandwidth"] + times["dp_bandwidth"] + times["p2p_bandwidth"]
+        found.append((times["step"], moved))
+    least = min(found)
+    assert any(step == least[0] and moved > 1.1 * least[1] for step, moved in found)
+    best = best_parallelism(gpu, model, 16)
+    moved = best.tensor_bandwidth_s + best.data_bandwidth_s + best.point_to_point_bandwidth_s
+    assert (best.step_s, moved) == pytest.approx(least, rel=1e-12)
+
+
+@settings(deadline=None, max_examples=25)
+@given(gpus(), models, st.floats(1e-12, 1e-4))
+def test_smallest_cluster_agrees_with_the_plain_one(gpu, model, duration_years):
+    gpu = replace(gpu, matmul_latency_s=max(gpu.matmul_latency_s, 1e-7))
+    largest = 16 * model.sparsity
+    assume(small_enough(gpu, largest))
+    plain = plain_search.smallest_cluster(
+        gpu, plain_shape(model), duration_years * 3.154e7, largest
+    )
+    try:
+        found = smallest_cluster(gpu, model, duration_years, min_utilization=1e-12)
+    except NothingFitsError:
+        assert plain is None
+    else:
+        if plain is None:
+            assert found.n_gpu > largest
+        else:
+            assert found.n_gpu == plain[0]
+            assert found.step_s == pytest.approx(plain[1]["step"], rel=1e-9)
+
+
+def test_clusters_that_are_left_out_are_used_too_little():
+    gpu, model = GPUS["H100 SXM"], Model.from_laws(212992)
+    with pytest.raises(NothingFitsError, match=r"no cluster of up to [\d,]+ GPUs"):
+        smallest_cluster(gpu, model)
+    *_, largest = search._clusters(gpu, model, 0.25 * 3.154e7, 0.001)
+    for n_gpu in (2 * largest, 4 * largest):
+        assert best_parallelism(gpu, model, n_gpu).utilization < 0.001
+
+
+def test_clusters_past_64_bits():
+    """An absurd run still counts its GPUs exactly."""
+    model = Model.from_laws(12288 * 128, True, "deepseek")
+    step = smallest_cluster("H100 SXM Infinite Network and LL", model)
+    assert step.n_gpu > 2**58
+    again = best_parallelism(step.gpu, model, step.n_gpu * 64)
+    assert again.n_gpu == step.n_gpu * 64 > 2**64
+
+
+def test_latency_sets_a_least_duration():
+    model = Model.from_laws(12288)
+    with pytest.raises(NothingFitsError, match=r"duration_years must be above 0\.00") as error:
+        smallest_cluster("H100 SXM", model, 1e-5)
+    assert "got 1e-05" in str(error.value)
+
+
+def test_winner_can_be_timed_again():
+    best = best_parallelism("A100 SXM", SMALL, 48)
+    assert training_step("A100 SXM", SMALL, best.parallelism).step_s == best.step_s
+    assert best.binding in best.parts
+
+
+def test_corrected_latency_never_helps():
+    authors = best_parallelism("H100 SXM", SMALL, 96)
+    corrected = best_parallelism("H100 SXM", SMALL, 96, zero_bubble_latency=True)
+    assert corrected.step_s >= authors.step_s
+
+
+@pytest.mark.parametrize(
+    ("n_gpu", "sizes"),
+    [(1, (1, 1, 1)), (6, (6, 1, 1)), (12, (6, 2, 1)), (7 * 11, (7, 11, 1)), (1024, (8, 32, 4))],
+)
+def test_level_sizes_shrink_with_the_cluster(n_gpu, sizes):
+    assert level_sizes(GPUS["H100 SXM Superpod"], n_gpu) == sizes
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5000))
+def test_divisors(n):
+    assert divisors(n).tolist() == [i for i in range(1, n + 1) if n % i == 0]
+
+
+def test_ordered_factorizations():
+    ways = ordered_factorizations(12, 3)
+    assert np.all(ways.prod(axis=1) == 12)
+    assert len({tuple(way) for way in ways.tolist()}) == len(ways) == 6 * 3
+
+
+def test_why_nothing_fits():
+    model = Model.from_laws(12288)
+    with pytest.raises(NothingFitsError, match=r"memory: n_gpu must be at least 29 .*got 8"):
+        best_parallelism("H100 SXM", model, 8)
+    with pytest.raises(NothingFitsError, match=r"divisibility: .*d_model 12288.*got 1,009"):
+        best_parallelism("H100 SXM", model, 1009)
+    only_data = Model(7, 7, 1, 8, seq_len=1)
+    cramped = replace(GPUS["H100 SXM"], hbm_bytes=200.0)
+    with pytest.raises(NothingFitsError, match=r"memory: 8 GPUs divide .* only with 8 or more"):
+        best_parallelism(cramped, only_data, 8)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: best_parallelism("H200", SMALL, 8), "gpu must be"),
+        (lambda: best_parallelism("H100 SXM", SMALL, 0), "n_gpu must be a whole number.*0"),
+        (lambda: best_parallelism("H100 SXM", SMALL, 8.0), "n_gpu"),
+        (lambda: smallest_cluster("H100 SXM", SMALL, 0), "duration_years must be positive"),
+        (lambda: smallest_cluster("H100 SXM", SMALL, math.inf), "duration_years"),
+        (lambda: smallest_cluster("H100 SXM", SMALL, min_utilization=0), "min_utilization"),
+        (
+            lambda: best_parallelism("H100 SXM", replace(SMALL, d_model=2**50), 8),
+            r"d_model \* d_ff must be at most",
+        ),
+    ],
+)
+def test_bad_input(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
