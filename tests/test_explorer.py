@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 from dmcore import widgets
-from dmcore.explorer import Axis, Curve, Explorer, Menu, Slider
+from dmcore.explorer import Axis, Curve, Menu, Slider
 from dmcore.figures.common import SLIDERS, gpu_menu, gpu_values, sliders
 from dmcore.figures.memory_bandwidth import nanobatch_explorer, rooflines
 from dmcore.symbols import SYMBOLS
@@ -102,7 +102,7 @@ def test_in_a_kernel_any_drawing_function_can_have_controls(monkeypatch):
 
 def test_the_page_gets_a_still_figure_of_a_drawing_function(monkeypatch):
     monkeypatch.setenv("DMCORE_PAGE", "1")
-    shown = widgets.interact(lambda n: rooflines(), (Slider("n", "nanobatch", 1, 8, 4),))
+    shown = widgets.interact(lambda **_: rooflines(), (Slider("n", "nanobatch", 1, 8, 4),))
     assert shown == rooflines()
 
 
