@@ -14,7 +14,7 @@ import sympy as sp
 from numpy.typing import ArrayLike
 
 from dmcore import critical_batch, latency, memory_bandwidth, network
-from dmcore.checks import check_not_negative, check_positive
+from dmcore.checks import check_positive
 from dmcore.derivation import Derivation, Step
 from dmcore.expressions import evaluate
 from dmcore.hardware import GPU, get_gpu
@@ -23,16 +23,25 @@ from dmcore.symbols import FLOP_PER_MAC, symbols
 __all__ = [
     "QUARTER_S",
     "TOKENS_PER_PARAMETER",
+    "busy_matmul_time",
+    "comparison",
+    "cluster_at_limit",
     "critical_compute",
     "critical_derivation",
     "critical_macs",
+    "critical_macs_of_hardware",
+    "elasticity",
+    "largest_cluster",
+    "largest_cluster_of_compute",
     "latency_derivation",
     "latency_limit",
     "latency_macs",
+    "model_width",
     "node_rates",
     "nodes_needed",
     "parameters",
     "training_macs",
+    "training_tokens",
 ]
 
 #: Training tokens for each parameter (the Chinchilla rule, as the paper takes it).
@@ -80,6 +89,26 @@ def _scaled(expr: sp.Expr) -> sp.Expr:
 
 
 @cache
+def training_tokens() -> sp.Expr:
+    """D, tokens, of a run of T MAC with r tokens for each parameter."""
+    (D,) = symbols("D")
+    return _scaled(D)
+
+
+@cache
+def model_width() -> sp.Expr:
+    """D_model, channels, of a model of L layers that is trained with T MAC."""
+    (d,) = symbols("d")
+    return _scaled(d)
+
+
+@cache
+def largest_cluster_of_compute() -> sp.Expr:
+    """N: :func:`largest_cluster` in terms of the training compute T, for the best shape of that run."""
+    return _scaled(largest_cluster())
+
+
+@cache
 def _solve_for_compute(equation: sp.Eq) -> sp.Expr:
     """T from an equation of two powers of T, which is linear in their logarithms."""
     T, alpha = symbols("T alpha")
@@ -109,7 +138,35 @@ def _shown(expr: sp.Expr) -> sp.Expr:
 @cache
 def critical_macs() -> sp.Expr:
     """T, MAC, above which no cluster that does it in time t can be kept busy."""
-    return _solve_for_compute(sp.Eq(_scaled(nodes_needed()), _scaled(largest_cluster())))
+    return _solve_for_compute(sp.Eq(nodes_needed(), largest_cluster_of_compute()))
+
+
+@cache
+def critical_macs_of_hardware() -> sp.Expr:
+    """:func:`critical_macs` in what a data sheet tells: G, F and the two bandwidths."""
+    C, n, a = symbols("C n a")
+    rates = {C: memory_bandwidth.arithmetic_rate(), n: memory_bandwidth.derivation().result}
+    side = network.derivation()["eq-shard-side-hardware"].equation.rhs
+    base, exponent = critical_macs().subs(rates).subs(a, side).as_base_exp()
+    return sp.powsimp(sp.simplify(base), force=True) ** exponent
+
+
+@cache
+def elasticity(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """Percent by which an expression grows when a symbol of it grows by one percent.
+
+    That is the slope in logarithms, d log(expr) / d log(symbol); of a power it is the exponent.
+
+    Raises
+    ------
+    ValueError
+        If the expression does not depend on the symbol.
+    """
+    if symbol not in expr.free_symbols:
+        known = ", ".join(sorted(free.name for free in expr.free_symbols))
+        raise ValueError(f"symbol must be one of {known}, got {symbol.name!r}")
+    logarithm = sp.expand_log(sp.log(expr), force=True)
+    return sp.simplify(symbol * sp.diff(logarithm, symbol))
 
 
 @cache
@@ -117,6 +174,28 @@ def latency_macs() -> sp.Expr:
     """T, MAC, above which no run ends in time t, however large the cluster."""
     (t,) = symbols("t")
     return _solve_for_compute(sp.Eq(t, _scaled(latency.least_run_time())))
+
+
+@cache
+def busy_matmul_time() -> sp.Expr:
+    """The latency ell, seconds, at which both limits are one: what busy nodes take for one product.
+
+    A node applies its block to a nanobatch in a^2 n / C seconds. It does so for two nanobatches and six
+    products in each layer, and the latency counts four.
+    """
+    (ell,) = symbols("ell")
+    (solution,) = sp.solve(sp.Eq(critical_macs().base, latency_macs().base), ell)
+    return solution
+
+
+@cache
+def comparison() -> Derivation:
+    """Both limits side by side: a node kept busy is a matrix product of this latency."""
+    (ell,) = symbols("ell")
+    return Derivation(
+        "The limits compared",
+        (Step("eq-busy-latency", sp.Eq(ell, busy_matmul_time()), "both limits are equal"),),
+    )
 
 
 @cache
@@ -133,10 +212,15 @@ def critical_derivation() -> Derivation:
             Step("eq-largest-cluster", sp.Le(N, largest_cluster()), "nodes that can be kept busy"),
             Step(
                 "eq-critical-condition",
-                sp.Le(_scaled(nodes_needed()), _scaled(largest_cluster())),
+                sp.Le(nodes_needed(), largest_cluster_of_compute()),
                 "all in terms of T",
             ),
             Step("eq-critical-general", sp.Le(T, _shown(critical_macs())), "solved for T"),
+            Step(
+                "eq-critical-hardware",
+                sp.Le(T, _shown(critical_macs_of_hardware())),
+                "with the rates put in",
+            ),
             Step(
                 "eq-critical",
                 sp.Le(T, _shown(critical_macs().subs(r, TOKENS_PER_PARAMETER))),
@@ -189,6 +273,52 @@ def node_rates(gpu: GPU | str, word_bytes: float = 2) -> dict[str, float]:
     }
 
 
+def cluster_at_limit(gpu: GPU | str, duration_s: float = QUARTER_S) -> dict[str, float]:
+    """The largest run without waste on a GPU, if batch and depth do not grow (alpha_b = alpha_L = 0).
+
+    Parameters
+    ----------
+    gpu
+        A :class:`~dmcore.hardware.GPU` or the name of a preset, with a finite network.
+    duration_s
+        Duration of the run, seconds.
+
+    Returns
+    -------
+    dict of str to float
+        ``T`` (MAC), ``P`` (parameters), ``D`` (tokens), ``d`` (channels), ``N`` (nodes), ``N_TP``, and
+        ``slices``, the product of N_DP and N_PP; none of them rounded.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown, its network infinite, or the duration not positive.
+    """
+    gpu = get_gpu(gpu)
+    if np.isinf(gpu.inter_node_bytes_per_s):
+        raise ValueError(f"gpu must have a finite network, got {gpu.name!r}")
+    rates = node_rates(gpu)
+    known = {
+        "T": critical_compute(gpu, duration_s=duration_s) / FLOP_PER_MAC,
+        "r": TOKENS_PER_PARAMETER,
+        "L": critical_batch.REFERENCE_LAYERS,
+        "b": critical_batch.REFERENCE_BATCH_TOKENS,
+        "t": duration_s,
+        **rates,
+    }
+
+    def value(expr: sp.Expr) -> float:
+        return float(evaluate(expr, {free.name: known[free.name] for free in expr.free_symbols}))
+
+    P, D, d = symbols("P D d")
+    for name, expr in (("P", _scaled(P)), ("D", _scaled(D)), ("d", _scaled(d))):
+        known[name] = value(expr)
+    known["N"] = value(nodes_needed())
+    known["N_TP"] = value(network.largest_tensor_parallelism())
+    known["slices"] = value(critical_batch.largest_batch_slicing())
+    return {name: known[name] for name in ("T", "P", "D", "d", "N", "N_TP", "slices")}
+
+
 def critical_compute(
     gpu: GPU | str,
     alpha: ArrayLike = 0.0,
@@ -207,7 +337,8 @@ def critical_compute(
     gpu
         A :class:`~dmcore.hardware.GPU` or the name of a preset.
     alpha
-        Exponent of batch growth less that of depth, in [0, 1/2). Scalar or array.
+        Exponent of batch growth less that of depth, below 1/2; negative if depth grows faster than the
+        batch. Scalar or array.
     duration_s
         Longest duration of the run, seconds. Arrays broadcast.
     word_bytes
@@ -227,7 +358,7 @@ def critical_compute(
     Raises
     ------
     ValueError
-        If the preset is unknown, alpha is outside [0, 1/2), or another argument is not positive.
+        If the preset is unknown, alpha is not below 1/2, or another argument is not positive.
     """
     _check_alpha(alpha)
     check_positive("duration_s", duration_s, finite=True)
@@ -262,7 +393,8 @@ def latency_limit(
     Parameters
     ----------
     alpha
-        Exponent of batch growth less that of depth, in [0, 1/2). Scalar or array.
+        Exponent of batch growth less that of depth, below 1/2; negative if depth grows faster than the
+        batch. Scalar or array.
     duration_s
         Longest duration of the run, seconds. Arrays broadcast.
     latency_s
@@ -278,7 +410,7 @@ def latency_limit(
     Raises
     ------
     ValueError
-        If alpha is outside [0, 1/2), or another argument is not positive.
+        If alpha is not below 1/2, or another argument is not positive.
     """
     _check_alpha(alpha)
     check_positive("duration_s", duration_s, finite=True)
@@ -296,6 +428,5 @@ def latency_limit(
 
 
 def _check_alpha(alpha: ArrayLike) -> None:
-    check_not_negative("alpha", alpha)
-    if not np.all(np.asarray(alpha) < 0.5):
+    if not np.all(np.asarray(alpha, dtype=float) < 0.5):
         raise ValueError(f"alpha must be below 1/2, where the limits go to infinity, got {alpha!r}")

@@ -80,7 +80,8 @@ class SymbolInfo:
     Attributes
     ----------
     symbol : sympy.Symbol
-        Positive; an exponent may be zero, and alpha, a difference, also negative. Its name is a valid identifier.
+        Positive; an exponent may be zero, and alpha, a difference, also negative. Its name is a
+        valid identifier.
     latex : str
         How a page typesets it.
     unit : sympy.Expr
@@ -124,6 +125,7 @@ _INFOS = (
     # The model
     _info("d", "d", channel, "model width d_model: channels of the vector that a layer passes on"),
     _info("f", "f", channel, "inner width d_ff of a layer"),
+    _info("rho", r"\rho", one, "inner width over model width, d_ff / d_model"),
     _info("L", "L", one, "layers"),
     _info("L_0", "L_0", one, "layers at the reference compute"),
     # The batch

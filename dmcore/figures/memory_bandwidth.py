@@ -28,7 +28,7 @@ def rooflines() -> SvgFigure:
         scale_axis(axes, "x", _NANOBATCH)
         scale_axis(axes, "y", _SHARE)
         places = {
-            "V100 SXM": (-8, -80, "right"),
+            "V100 SXM": (-16, -62, "right"),
             "A100 SXM": (0, 8, "center"),
             "H100 SXM": (8, -40, "left"),
         }
