@@ -1,7 +1,7 @@
 """The best way to split a training step over a cluster: every way that the paper's search allows.
 
 All candidates of a cluster are rows of NumPy arrays. A lower bound on the time of each
-(:func:`lower_bound`, proven there) puts them in order, and only those are laid out over the network
+(``lower_bound``, proven there) puts them in order, and only those are laid out over the network
 levels and timed exactly whose bound is not above the best time found so far: the result is that of an
 exhaustive search.
 """
