@@ -13,10 +13,20 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
+from sympy.printing.codeprinter import PrintMethodNotImplementedError
+from sympy.printing.jscode import JavascriptCodePrinter
 
 from dmcore.checks import check_not_negative, check_positive
 
-__all__ = ["evaluate", "compiled"]
+__all__ = ["compiled", "evaluate", "javascript"]
+
+# What a browser's function could not have as the name of an argument, or would hide.
+_NO_NAMES = (
+    "arguments await break case catch class const continue debugger default delete do else enum eval "
+    "export extends false finally for function if implements import in instanceof interface let new "
+    "null package private protected public return static super switch this throw true try typeof var "
+    "void while with yield Math Number Infinity NaN undefined"
+)
 
 
 @cache
@@ -77,3 +87,46 @@ def evaluate(
     if shape == ():
         return float(result)
     return np.broadcast_to(np.asarray(result, dtype=float), shape).copy()
+
+
+class _Printer(JavascriptCodePrinter):
+    """SymPy's printer, where it would lose digits or differ from NumPy."""
+
+    def _print_Float(self, expr: sp.Float) -> str:
+        return repr(float(expr))
+
+    def _print_Mod(self, expr: sp.Mod) -> str:
+        top, bottom = (f"({self._print(part)})" for part in expr.args)
+        # JavaScript's remainder has the sign of the dividend, NumPy's that of the divisor.
+        remainder = f"({top} % {bottom})"
+        if expr.args[0].is_nonnegative and expr.args[1].is_positive:
+            return remainder
+        return f"(({remainder} + {bottom}) % {bottom})"
+
+    def _print_BooleanTrue(self, _: sp.Basic) -> str:
+        return "true"
+
+    def _print_BooleanFalse(self, _: sp.Basic) -> str:
+        return "false"
+
+
+@cache
+def javascript(expr: sp.Expr) -> str:
+    """An expression as one of JavaScript, in which the symbols' names are variables.
+
+    It gives the same numbers as :func:`evaluate` but for rounding.
+
+    Raises
+    ------
+    ValueError
+        If a function has no JavaScript form, or a symbol's name is no name there.
+    """
+    for name in sorted(symbol.name for symbol in expr.free_symbols):
+        if not (name.isascii() and name.isidentifier()) or name in _NO_NAMES.split():
+            raise ValueError(f"expr must have symbols that JavaScript can name, got {name!r}")
+    try:
+        text = _Printer({"strict": True}).doprint(expr)
+    except (PrintMethodNotImplementedError, AttributeError) as error:
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"expr must have a JavaScript form, got {expr}: {why}") from error
+    return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Figures that a reader moves: ipywidgets in a kernel, the still figure in the published page."""
+"""Figures that a reader moves: ipywidgets in a kernel, a live figure in the published page."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import ipywidgets as ipw
 
 from dmcore.derivation import building_page
 from dmcore.explorer import Explorer, Menu, Slider
+from dmcore.live import GridFigure, LiveFigure
 from dmcore.numbers import readable
 from dmcore.plots import SvgFigure, draw_explorer
 
 __all__ = ["explore", "interact"]
 
 
-def explore(explorer: Explorer) -> Any:
-    """The figure of an explorer with its controls.
+def explore(explorer: Explorer | GridFigure) -> Any:
+    """The figure of an explorer, or of simulated runs, with its controls.
 
     Returns
     -------
-    ipywidgets.VBox or SvgFigure
-        A widget in a kernel; while the book is built, the figure at its defaults.
+    ipywidgets.VBox or LiveFigure or GridFigure
+        A widget in a kernel; while the book is built, a figure that the page's script makes live.
     """
+    if isinstance(explorer, GridFigure):
+        return explorer if building_page() else _pick(explorer)
     if building_page():
-        return draw_explorer(explorer)
+        return LiveFigure(explorer)
 
     def draw(**values: float) -> str:
         figure = draw_explorer(explorer, values)
@@ -72,6 +75,15 @@ def interact(
             )
         return draw(**values)
     return _panel(controls, lambda **given: draw(**given)._repr_html_(), choices)
+
+
+def _pick(figure: GridFigure) -> ipw.VBox:
+    # A picker starts at its first option.
+    choices = {
+        choice.label: (choice.default, *(each for each in choice.options if each != choice.default))
+        for choice in figure.choices
+    }
+    return interact(lambda **given: figure.still(tuple(given.values())), choices=choices)
 
 
 def _panel(

@@ -1,0 +1,131 @@
+// Live figures: each takes the place of the still one that the page holds, and answers the reader.
+// The page's HTML says what a figure is, as JSON (dmcore/live.py); a kind below knows how to draw it.
+
+import { fragment, read, write } from "./address.js";
+import { copy, element, tableView } from "./elements.js";
+import { expressions } from "./expressions.js";
+import { grid } from "./grid.js";
+
+const KINDS = { expressions, grid };
+const SETTLED_MS = 400;
+
+function mount(figure) {
+  const spec = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
+  // Two dashes: "limits" has a control "alpha", and another figure is named "limits-alpha".
+  const id = (part) => `${figure.id}--${part}`.replace(/[^\w-]/g, "-");
+  const stage = element("div", { class: "dm-stage" });
+  const title = element("p", { class: "dm-title", id: id("title") }, spec.title);
+  const reading = element("p", { class: "dm-reading" });
+  const status = element("p", { class: "dm-status", role: "status" });
+  const spoken = element("p", { class: "dm-hidden", role: "status" });
+  const live = element("div", { class: "dm-running" }, title, stage);
+  // Already in the page, so that its width and font are known to what draws in it.
+  figure.append(live);
+
+  let frameAsked = 0;
+  let settling = 0;
+  let moved;
+  const frame = {
+    id,
+    stage,
+    /** A line for what the pointer or the keyboard is at; the kind says where it stands. */
+    line: reading,
+    reading: (text) => (reading.textContent = text),
+    changed(symbol) {
+      moved = frameAsked && moved !== symbol ? undefined : symbol;
+      frameAsked ||= requestAnimationFrame(() => {
+        frameAsked = 0;
+        draw();
+      });
+      status.textContent = "";
+    },
+  };
+  const kind = KINDS[spec.kind](spec, frame);
+  const table = tableView("Values as a table", `Values of “${spec.title}”`, kind.table);
+
+  function draw(first = false) {
+    kind.draw(moved);
+    moved = undefined;
+    table.fill();
+    clearTimeout(settling);
+    settling = setTimeout(settle, first ? 0 : SETTLED_MS, first);
+  }
+  // What is spoken, and the address, wait until the reader's hand rests.
+  function settle(first) {
+    const words = kind.words();
+    kind.describe(`${spec.alt.replace(/\.$/, "")}. ${words}`);
+    if (first) return;
+    spoken.textContent = words;
+    write(spec.name, kind.settings());
+  }
+
+  const reset = element(
+    "button",
+    {
+      type: "button",
+      click: () => {
+        kind.reset();
+        draw();
+        status.textContent = "As at the start";
+      },
+    },
+    "Reset",
+  );
+  const link = element(
+    "button",
+    {
+      type: "button",
+      click: async () => {
+        const settings = kind.settings();
+        const hash = settings.size ? fragment(spec.name, settings) : `#${figure.id}`;
+        const address = location.href.split("#")[0] + hash;
+        const done = await copy(address);
+        status.textContent = done ? "Link copied" : `The link: ${address}`;
+      },
+    },
+    "Copy link",
+  );
+  live.append(
+    element("div", { class: "dm-controls", role: "group", "aria-label": "Settings" }, ...kind.rows),
+    element("div", { class: "dm-buttons" }, reset, link, ...(kind.buttons ?? []), status),
+    table.details,
+    spoken,
+  );
+  figure.setAttribute("role", "group");
+  figure.setAttribute("aria-labelledby", title.id);
+
+  function follow() {
+    const settings = read(spec.name);
+    if (!settings) return false;
+    kind.apply(settings);
+    return true;
+  }
+  const linked = follow();
+  draw(true);
+  addEventListener("hashchange", () => {
+    if (follow()) {
+      draw();
+      figure.scrollIntoView({ behavior: "instant" });
+    }
+  });
+  figure.classList.add("dm-mounted");
+  return linked;
+}
+
+function start() {
+  let target;
+  for (const figure of document.querySelectorAll("figure.dm-live:not(.dm-mounted)")) {
+    try {
+      if (mount(figure)) target ??= figure;
+    } catch (error) {
+      // The still figure stays.
+      figure.querySelector(".dm-running")?.remove();
+      console.error(error);
+    }
+  }
+  target?.scrollIntoView({ behavior: "instant" });
+  performance.mark("dm-live");
+}
+
+if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
+else start();

@@ -1,0 +1,53 @@
+// Numbers as people read and write them; `readable` is that of dmcore/numbers.py.
+
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const NARROW = "\u202f";
+const TIMES = "\u00a0×\u00a0"; // a number stays on its line
+
+export const superscript = (number) =>
+  String(number).replace(/[0-9-]/g, (sign) => (sign === "-" ? "⁻" : RAISED[sign]));
+
+const whole = (value) => grouped(String(value).replace("-", "−"));
+const grouped = (text) => text.replace(/\B(?=(\d{3})+(?!\d))/g, NARROW);
+
+/** A number with that many significant digits: plain between 0.001 and a million. */
+export function readable(value, digits = 3) {
+  if (Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (value === 0) return "0";
+  const [mantissa, power] = Math.abs(value).toExponential(digits - 1).split("e");
+  const exponent = Number(power);
+  const sign = value < 0 ? "−" : "";
+  if (exponent < -3 || exponent >= 6) return `${sign}${mantissa}${TIMES}10${superscript(exponent)}`;
+  const [whole, rest] = Number(`${mantissa}e${exponent}`)
+    .toFixed(Math.max(0, digits - 1 - exponent))
+    .split(".");
+  return sign + grouped(whole) + (rest ? `.${rest}` : "");
+}
+
+/** A number as a figure's reader needs it: whole ones in full, others with four digits. */
+export const shown = (value) =>
+  Number.isInteger(value) && Math.abs(value) < 1e6 ? whole(value) : readable(value, 4);
+
+/** As `shown`, less zeros at the end. */
+export const short = (value) =>
+  shown(value)
+    .replace(/(\.\d*?)0+(?=$|\s)/, "$1")
+    .replace(/\.(?=$|\s)/, "")
+    .replace(/^(−?)1\s×\s/, "$1");
+
+/** The number that a text means, such as 1e27, 3.2 × 10^12, 10²⁸, 12 288, 1/6; NaN if none. */
+export function parse(text, unit = "") {
+  let plain = text.trim();
+  if (unit && plain.endsWith(unit)) plain = plain.slice(0, -unit.length);
+  plain = plain
+    .replace(/[\s\u202f_]/g, "")
+    .replace(/−/g, "-")
+    .replace(/[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+/g, (raised) =>
+      "^" + [...raised].map((sign) => (sign === "⁻" ? "-" : RAISED.indexOf(sign))).join(""))
+    .replace(/(?:[×x*]10|(?<![\d.,])10)\^/i, (found) => (found.startsWith("10") ? "1e" : "e"));
+  plain = /^-?\d{1,3}(,\d{3})+(\.|$)/.test(plain) ? plain.replace(/,/g, "") : plain.replace(",", ".");
+  const [top, bottom = "1", ...more] = plain.split("/");
+  if (!top || !bottom || more.length) return NaN;
+  return Number(top) / Number(bottom);
+}

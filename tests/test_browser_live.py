@@ -1,0 +1,370 @@
+"""Live figures in a browser, opened as files: what they show is what dmcore computes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import pytest
+from test_live import grid, small
+
+from dmcore.explorer import Menu
+from dmcore.live import LiveFigure, explorers
+
+pytestmark = [pytest.mark.site, pytest.mark.browser]
+
+TOLERANCE = 1e-9
+LOCAL = ("file:", "data:", "blob:", "about:")
+FIGURES = explorers()
+# Two frames: one in which the script draws, and the next.
+DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@contextmanager
+def opened(browser, address, width=1280, javascript=True):
+    """A page, and the list of what goes wrong on it."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, offline=True, java_script_enabled=javascript
+    )
+    page = context.new_page()
+    wrong = []
+    page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request",
+        lambda request: request.url.startswith(LOCAL) or wrong.append(f"outside: {request.url}"),
+    )
+    page.goto(address)
+    yield page
+    assert wrong == []
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def homes(paths):
+    """The page that each explorer of the book stands on."""
+    found = {}
+    for path in paths:
+        for name in re.findall(
+            r'<figure class="dm-live" id="fig-([^"]*)"', path.read_text("utf-8")
+        ):
+            assert name not in found, f"{name} stands on two pages"
+            found[name] = path
+    assert found
+    return found
+
+
+@pytest.fixture
+def alone(site, tmp_path):
+    """A function that writes figures to a page of their own, with the site's script; its address."""
+
+    def write(*figures):
+        live = (site / "_static" / "live").as_uri()
+        page = tmp_path / "alone.html"
+        page.write_text(
+            "<!doctype html><html lang=en><meta charset=utf-8><title>Figures</title>"
+            f'<link rel="stylesheet" href="{live}/live.css">'
+            f'<script defer src="{live}/live.js"></script><main>'
+            + "".join(figure._repr_html_() for figure in figures)
+            + "</main></html>",
+            "utf-8",
+        )
+        return page.as_uri()
+
+    return write
+
+
+class Shown:
+    """One figure on a page, and what it says."""
+
+    def __init__(self, page, explorer):
+        self.page, self.explorer = page, explorer
+        self.root = page.locator(f"figure#fig-{explorer.name}")
+        self.root.locator(".dm-running svg").first.wait_for()
+
+    def control(self, name):
+        return self.page.locator(f"[id='fig-{self.explorer.name}--{name}']")
+
+    def typed(self, name):
+        return self.page.locator(f"[id='fig-{self.explorer.name}--{name}-number']")
+
+    def key(self, menu):
+        return re.sub("[^a-z0-9]+", "-", menu.label.lower())
+
+    def numbers(self):
+        self.page.evaluate(DRAWN)
+        return [float(cell.get_attribute("value")) for cell in self.root.locator("data").all()]
+
+    def settings(self):
+        """The value of every symbol, as the controls tell it."""
+        values = dict(self.explorer.constants)
+        for menu in self.explorer.menus:
+            values.update(menu.options[self.control(self.key(menu)).input_value()])
+        for slider in self.explorer.sliders:
+            place = self.control(slider.symbol).get_attribute("data-value")
+            values[slider.symbol] = float(place) * slider.per_unit
+        return values
+
+    def check(self):
+        """Hold every number against dmcore's; the settings are returned."""
+        shown = self.numbers()
+        values = self.settings()
+        expected = [self.explorer.read(readout, values) for readout in self.explorer.readouts]
+        assert shown == pytest.approx(expected, rel=TOLERANCE)
+        return values
+
+
+def test_every_explorer_has_a_page(homes):
+    assert set(FIGURES) <= set(homes)
+
+
+def home_of(name, homes):
+    if name not in homes:
+        pytest.skip(f"{name} stands on no page")  # test_every_explorer_has_a_page fails
+    return homes[name].as_uri()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_control(browser, homes, name):
+    explorer = FIGURES[name]
+    with opened(browser, home_of(name, homes)) as page:
+        figure = Shown(page, explorer)
+        defaults = figure.check()
+        assert defaults == pytest.approx(explorer.defaults(), rel=TOLERANCE)
+        expected = [explorer.read(readout, explorer.defaults()) for readout in explorer.readouts]
+        assert figure.numbers() == pytest.approx(expected, rel=TOLERANCE)
+        for menu in explorer.menus:
+            for option in menu.options:
+                figure.control(figure.key(menu)).select_option(option)
+                found = figure.check()
+                for symbol, value in menu.options[option].items():
+                    assert found[symbol] == pytest.approx(value, rel=TOLERANCE)
+        for slider in explorer.sliders:
+            box = figure.control(slider.symbol)
+            box.scroll_into_view_if_needed()
+            at = box.bounding_box()
+            middle = at["y"] + at["height"] / 2
+            page.mouse.move(at["x"] + at["width"] / 2, middle)
+            page.mouse.down()
+            page.mouse.move(at["x"] + 0.7 * at["width"], middle, steps=5)
+            page.mouse.up()
+            dragged = figure.check()[slider.symbol]
+            assert slider.low < dragged < slider.high
+            box.press("ArrowRight")
+            assert figure.check()[slider.symbol] > dragged
+            wanted = slider.low + 0.37 * (slider.high - slider.low)
+            wanted = round(wanted) if slider.whole else wanted
+            field = figure.typed(slider.symbol)
+            field.fill(f"{wanted / slider.per_unit:.12e}")
+            field.press("Enter")
+            assert figure.check()[slider.symbol] == pytest.approx(wanted, rel=1e-11)
+        figure.root.get_by_role("button", name="Reset").click()
+        assert figure.check() == pytest.approx(explorer.defaults(), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_shared_link(browser, homes, name):
+    explorer = FIGURES[name]
+    home = home_of(name, homes)
+    with opened(browser, home) as page:
+        figure = Shown(page, explorer)
+        for control in explorer.controls:
+            if isinstance(control, Menu):
+                other = next(each for each in control.options if each != control.default)
+                figure.control(figure.key(control)).select_option(other)
+            else:
+                figure.control(control.symbol).press("PageUp")
+        settings, numbers = figure.settings(), figure.numbers()
+        figure.root.get_by_role("button", name="Copy link").click()
+        status = figure.root.locator(".dm-buttons .dm-status")
+        page.wait_for_function("status => status.textContent", arg=status.element_handle())
+        # The address follows when the reader's hand rests.
+        page.wait_for_function(f"location.hash.split('&').length === {len(explorer.controls)}")
+        link = page.evaluate("location.href")
+    assert link.startswith(f"{home}#{name}?")
+    with opened(browser, link) as page:
+        figure = Shown(page, explorer)
+        assert figure.numbers() == numbers
+        assert figure.check() == pytest.approx(settings, rel=1e-12)
+        top = figure.root.evaluate("figure => figure.getBoundingClientRect().top")
+        assert -50 < top < 900
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e27", 1e27),
+        ("3.2e12", 3.2e12),
+        ("2.6 × 10²⁸", 2.6e28),
+        ("10^27", 1e27),
+        ("4*10^-3", 4e-3),
+        ("12 288", 12288),
+        ("12,288", 12288),
+        ("0,5", 0.5),
+        ("1/8", 0.125),
+        ("40 m", 40),
+        ("−3", "refused"),
+        ("1e99", "refused"),
+    ],
+)
+def test_forms_of_numbers(browser, alone, text, value):
+    explorer = small()
+    slider = explorer.sliders[0]
+    wide = type(slider)("s", "slope", 1e-6, 1e30, 1, "m", log=True)
+    explorer = small(controls=(explorer.menus[0], wide))
+    with opened(browser, alone(LiveFigure(explorer))) as page:
+        figure = Shown(page, explorer)
+        figure.typed("s").fill(text)
+        figure.typed("s").press("Enter")
+        help_text = figure.root.locator(".dm-help").inner_text()
+        found = figure.check()["s"]
+        if value == "refused":
+            assert "A number from" in help_text
+            assert wide.low <= found <= wide.high
+        else:
+            assert help_text == ""
+            assert found == pytest.approx(value, rel=1e-15)
+
+
+def test_text_that_is_no_number(browser, alone):
+    with opened(browser, alone(LiveFigure(small()))) as page:
+        figure = Shown(page, small())
+        figure.typed("s").fill("many")
+        figure.typed("s").press("Enter")
+        assert "A number from 1 to 3" in figure.root.locator(".dm-help").inner_text()
+        assert figure.check()["s"] == 1
+
+
+def test_settings_that_make_no_sense_in_a_link(browser, alone):
+    address = alone(LiveFigure(small()))
+    with opened(browser, f"{address}#small?kind=none&s=x&y=3") as page:
+        assert Shown(page, small()).check()["s"] == 1
+    with opened(browser, f"{address}#small?s=1e9;other?a=1") as page:
+        assert Shown(page, small()).check()["s"] == 3
+
+
+def test_link_followed_on_the_same_page(browser, alone):
+    with opened(browser, alone(LiveFigure(small()), LiveFigure(small(name="other")))) as page:
+        first, second = Shown(page, small()), Shown(page, small(name="other"))
+        page.evaluate("location.hash = 'other?s=2.5;small?kind=b'")
+        assert second.check()["s"] == 2.5
+        assert first.check()["s"] == 2
+
+
+def test_what_is_drawn(browser, alone):
+    """A line at its place, a vertical band, a point; nothing of what is infinite."""
+    with opened(browser, alone(LiveFigure(small()))) as page:
+        figure = Shown(page, small())
+        drawing = figure.root.locator("svg.dm-drawing")
+        assert drawing.get_attribute("role") == "img"
+        page.wait_for_function(
+            "svg => svg.getAttribute('aria-label')", arg=drawing.element_handle()
+        )
+        assert drawing.get_attribute("aria-label") == "A line & a band. slope: 1.00 m"
+        assert figure.root.locator("path.dm-line").count() == 2
+        assert "NaN" not in drawing.inner_html()
+        assert "Infinity" not in drawing.inner_html()
+        assert "here" in drawing.text_content()
+        assert "far" in drawing.text_content()
+
+
+def test_words_and_table(browser, homes):
+    name = "nanobatch"
+    with opened(browser, homes[name].as_uri()) as page:
+        figure = Shown(page, FIGURES[name])
+        figure.control("beta_hbm").press("PageUp")
+        page.wait_for_timeout(600)
+        words = FIGURES[name].readouts[0].label
+        assert words in figure.root.locator("p.dm-hidden[role=status]").inner_text()
+        assert words in figure.root.locator("svg.dm-drawing").get_attribute("aria-label")
+        figure.root.locator("summary").click()
+        rows = figure.root.locator("table tbody tr")
+        assert rows.count() > 10
+        assert float(rows.last.locator("td").last.inner_text()) == 100
+        reader = figure.root.locator("input.dm-reader")
+        reader.focus()
+        reader.press("End")
+        assert "10 000 tokens" in reader.get_attribute("aria-valuetext").replace("\u202f", " ")
+        assert "100 %" in figure.root.locator(".dm-reading").inner_text()
+        assert page.locator(f"figure#fig-{name} .dm-still").is_hidden()
+        for box in figure.root.locator("input, select").all():
+            assert box.evaluate("box => box.labels.length > 0 || box.ariaLabel")
+
+
+def test_without_javascript(browser, homes):
+    for name, path in homes.items():
+        with opened(browser, path.as_uri(), javascript=False) as page:
+            still = page.locator(f"figure#fig-{name} .dm-still svg")
+            assert still.is_visible()
+            assert still.get_attribute("aria-label")
+            assert page.locator(f"figure#fig-{name} input").count() == 0
+
+
+def test_the_still_figure_stays_if_the_script_fails(browser, alone, tmp_path):
+    address = alone(LiveFigure(small()))
+    file = tmp_path / "alone.html"
+    file.write_text(file.read_text("utf-8").replace('"js":"2*s"', '"js":"2*("'), "utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(address)
+    assert page.locator(".dm-still svg").is_visible()
+    assert page.locator(".dm-running").count() == 0
+    context.close()
+
+
+def test_script_only_where_it_is_used(paths, homes):
+    with_script = {path for path in paths if "live/live.js" in path.read_text("utf-8")}
+    assert set(homes.values()) <= with_script
+    for path in with_script:
+        assert 'class="dm-live"' in path.read_text("utf-8")
+
+
+def test_grid(browser, alone):
+    figure = grid()
+    with opened(browser, alone(figure), width=390) as page:
+        root = page.locator("figure#fig-grid")
+
+        def number(label):
+            entry = root.locator("dl > div", has=page.get_by_text(label, exact=True))
+            return entry.locator("data").first.get_attribute("value")
+
+        page.evaluate(DRAWN)
+        run = figure.nearest(("A", "dense"), figure.start)
+        assert float(number("Utilization")) == pytest.approx(run["share"] / 0.01, rel=TOLERANCE)
+        assert float(number("Largest feasible run")) == pytest.approx(1e28 / 3, rel=TOLERANCE)
+        assert float(number("Linear scaling ends")) == pytest.approx(1e25 / 9, rel=TOLERANCE)
+        assert "lies between two runs" in root.locator(".dm-nearest").inner_text()
+        root.locator("select").nth(0).select_option("B")
+        at = root.locator("[id='fig-grid--x-number']")
+        at.fill("9e28")
+        at.press("Enter")
+        page.evaluate(DRAWN)
+        said = root.locator(".dm-nearest").inner_text()
+        assert "beyond the largest run" in said
+        assert "The next takes too long." in said
+        run = figure.nearest(("B", "dense"), 9e28)
+        assert float(number("Utilization")) == pytest.approx(run["share"] / 0.01, rel=TOLERANCE)
+        assert number("What binds") == run["binds"]
+        with page.expect_download() as saved:
+            root.get_by_role("button", name="Download CSV").click()
+        with open(saved.value.path(), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        runs = figure.runs["B", "dense"]
+        assert [row["binds"] for row in rows] == list(runs.columns["binds"])
+        assert [float(row["flop"]) for row in rows] == pytest.approx(
+            list(runs.columns["flop"]), rel=1e-11
+        )
+        assert {(row["gpu"], row["model-kind"]) for row in rows} == {("B", "dense")}
+        page.wait_for_function("location.hash.length > 1")
+        page.wait_for_timeout(500)
+        link = page.evaluate("location.href")
+        assert link.endswith(f"#grid?gpu=B&x={quote('9e+28')}")
+        root.locator("select").nth(0).select_option("C")
+        root.locator("select").nth(1).select_option("sparse")
+        page.evaluate(DRAWN)
+        assert "No run of this kind" in root.locator(".dm-nearest").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    with opened(browser, link) as page:
+        assert page.locator("[id='fig-grid--gpu']").input_value() == "B"
