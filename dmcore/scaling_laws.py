@@ -151,11 +151,14 @@ class EffectiveAlpha:
 
 
 @cache
-def effective_alpha(batch_scaling: str = "default") -> EffectiveAlpha:
+def effective_alpha(
+    batch_scaling: str = "default", depth_law: sp.Expr | None = None
+) -> EffectiveAlpha:
     """The exponents that the simulation's laws imply, rounding aside, for a dense model with f = 4 d.
 
     The layer law and P = 2 d f L give compute as a power of the width; that is solved for the width,
-    and put back into the laws.
+    and put back into the laws. Another law of depth, a power of d and f or a constant, can stand for
+    the paper's.
 
     Raises
     ------
@@ -165,7 +168,7 @@ def effective_alpha(batch_scaling: str = "default") -> EffectiveAlpha:
     d, f, L, P = symbols("d f L P")
     T, E, S = simulator_symbols("T_FLOP E S")
     dense = {f: 4 * d, E: 1}
-    depth = layer_law().subs(dense)
+    depth = (layer_law() if depth_law is None else sp.sympify(depth_law)).subs(dense)
     compute = training_flop().subs(P, parameters()).subs(dense).subs(L, depth)
     coefficient, power = sp.powsimp(sp.expand(compute)).as_independent(d)
     width = (T / coefficient) ** (1 / power.as_base_exp()[1])

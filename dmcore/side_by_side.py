@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sympy as sp
+
 from dmcore import limits
 from dmcore.critical_batch import REFERENCE_COMPUTE
 from dmcore.expressions import evaluate
@@ -47,15 +49,17 @@ class SideBySide:
     simulator_flop: float
 
 
-def own_laws(batch_scaling: str = "default") -> dict[str, float]:
+def own_laws(batch_scaling: str = "default", depth_law: sp.Expr | None = None) -> dict[str, float]:
     """The simulator's laws in the closed forms' terms: alpha, and batch (tokens) and layers at 3e23 FLOP.
+
+    ``depth_law`` as in :func:`~dmcore.scaling_laws.effective_alpha`.
 
     Raises
     ------
     ValueError
         If ``batch_scaling`` is not the name of a law.
     """
-    laws = effective_alpha(batch_scaling)
+    laws = effective_alpha(batch_scaling, depth_law)
     at_reference = {
         name: float(evaluate(law, dict.fromkeys(map(str, law.free_symbols), REFERENCE_COMPUTE)))
         for name, law in (

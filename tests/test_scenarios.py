@@ -1,0 +1,220 @@
+"""Scenarios: what each changes, what they add up to, and the end of a zigzag."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmcore import GPUS, limits, scenarios
+from dmcore.figures import ways_around as figures
+from dmcore.scaling_end import falling, scaling_end
+from dmcore.scaling_laws import SIMULATOR_YEAR_S, layers
+from dmcore.scenarios import SCENARIOS, headline_table
+from dmcore.side_by_side import closed_form_flop, own_laws
+from dmcore.sweep import D_MODELS, sweep
+
+H100 = GPUS["H100 SXM"]
+NAMES = (
+    "as it is",
+    "batch of 4 Mi tokens",
+    "1 year",
+    "HBM × 10",
+    "network × 10",
+    "latency ÷ 10",
+    "infinite network",
+    "experts",
+    "network, latency by 10",
+    "192 layers, DeepSeek",
+)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return headline_table(NAMES)
+
+
+# ------------------------------------------------------------------------------- the end of a zigzag
+
+
+def nearest_falling(values: list[float]) -> list[float]:
+    """The same by its definition: the least of the means over what ends here, of what starts here."""
+    return [
+        min(max(np.mean(values[i : j + 1]) for j in range(k, len(values))) for i in range(k + 1))
+        for k in range(len(values))
+    ]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_falling_is_the_nearest_falling_sequence(values: list[float]) -> None:
+    found = falling(values)
+    assert np.all(np.diff(found) <= 1e-12)
+    assert found == pytest.approx(nearest_falling(values), abs=1e-9)
+
+
+def test_falling_leaves_what_falls_and_pools_what_rises() -> None:
+    assert falling([5, 3, 1]).tolist() == [5, 3, 1]
+    assert falling([5, 1, 3, 0]).tolist() == [5, 2, 2, 0]
+    with pytest.raises(ValueError, match="one-dimensional"):
+        falling([[1.0]])
+
+
+def test_end_lies_between_the_first_run_below_and_the_last_above() -> None:
+    found = sweep(H100)
+    end = scaling_end(found)
+    assert found.linear_scaling_end < end < 5.9e28
+    assert scaling_end(found, 0.99) < end < scaling_end(found, 0.3)
+    assert scaling_end(found, 1.1) is None  # never as high
+    assert scaling_end(sweep(H100, d_models=[12288])) is None  # never as low
+    with pytest.raises(ValueError, match="level must be positive"):
+        scaling_end(found, 0)
+
+
+# ---------------------------------------------------------------------------------- what they are
+
+
+def test_widths_are_the_papers_and_wider_ones() -> None:
+    assert scenarios.WIDTHS[: len(D_MODELS)] == D_MODELS
+    assert scenarios.WIDTHS[-1] == 2**25
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_says_what_it_is(name: str) -> None:
+    scenario = SCENARIOS[name]
+    assert scenario.name == name
+    assert len(name) <= 25  # the labels of a picture as wide as a phone
+    assert scenario.why.endswith(".")
+    assert scenario.kind in ("hardware", "run", "model")
+    assert (scenario.changes == 0) == (name == scenarios.BASELINE)
+
+
+def test_baseline_is_the_papers_sweep_and_the_closed_form_of_its_laws(table) -> None:
+    paper = sweep("H100 SXM")
+    assert table.baseline.first_below_flop == paper.linear_scaling_end
+    assert table.baseline.last_run_flop == paper.training_flop[-1]
+    assert table.baseline.critical_flop == pytest.approx(closed_form_flop("H100 SXM"))
+    latency = scenarios.closed_form_latency_s(H100)
+    assert latency == pytest.approx(9e-6)
+    limit = limits.latency_limit(latency_s=latency, duration_s=SIMULATOR_YEAR_S / 4, **own_laws())
+    assert table.baseline.limit_flop == pytest.approx(limit)
+
+
+def test_variants_change_what_they_say_and_nothing_else() -> None:
+    faster = scenarios.faster_network(H100, 10)
+    assert [level.bytes_per_s for level in faster.network] == [9e12, 1e12]
+    outer = scenarios.faster_network(H100, 10, outermost_only=True)
+    assert [level.bytes_per_s for level in outer.network] == [9e11, 1e12]
+    memory = scenarios.faster_memory(H100, 10)
+    assert memory.hbm_bytes_per_s == pytest.approx(33.52e12)
+    assert memory.l2_bytes_per_s == H100.l2_bytes_per_s
+    every = scenarios.faster_memory(H100, 10, caches=True)
+    assert every.l2_bytes_per_s == 10 * H100.l2_bytes_per_s
+    assert every.shared_bytes_per_s == pytest.approx(10 * H100.shared_bytes_per_s)
+    lower = scenarios.lower_latency(H100, 10)
+    # The paper's preset, but for its name and source.
+    paper = GPUS["H100 SXM Low Latency"]
+    assert replace(lower, name=paper.name, source=paper.source) == paper
+    for variant in (faster, outer, memory, every):
+        assert variant.matmul_latency_s == H100.matmul_latency_s
+        assert variant.peak_flop_per_s == H100.peak_flop_per_s
+
+
+def test_slower_depth_starts_with_the_papers_layers_and_has_half_its_power() -> None:
+    law = scenarios.rounded(scenarios.slower_depth())
+    assert law(12288, 4 * 12288) == layers(12288, 4 * 12288) == 192
+    wide = 12288 * 64
+    assert layers(wide, 4 * wide) / 192 == pytest.approx(64**0.75, rel=0.15)
+    assert law(wide, 4 * wide) / 192 == pytest.approx(64**0.375, rel=0.15)
+    assert own_laws(depth_law=sp.Integer(192))["alpha"] == pytest.approx(1 / 6)
+
+
+def test_layers_of_another_shape_have_as_many_parameters() -> None:
+    for name, ratio in (("d_ff = d_model", 1), ("d_ff = 64 d_model", 64)):
+        widths = SCENARIOS[name].sweep["d_models"]
+        assert [ratio * width**2 for width in widths] == [4 * d**2 for d in scenarios.WIDTHS]
+
+
+# ------------------------------------------------------------------------------- what becomes of them
+
+
+def test_network_moves_the_waste_and_not_the_wall_and_latency_the_wall(table) -> None:
+    assert 0.9 < table.gain("network × 10") < 1.4
+    assert table.gain("network × 10", "critical_flop") == pytest.approx(
+        4 / (1 - 2 * own_laws()["alpha"])
+    )
+    assert table.gain("network × 10", "last_run_flop") == 0
+    assert table.gain("latency ÷ 10", "critical_flop") == 0
+    assert table.gain("latency ÷ 10", "limit_flop") == pytest.approx(
+        2 / (1 - 2 * own_laws()["alpha"])
+    )
+    assert table.gain("latency ÷ 10", "last_run_flop") > 2
+    assert table.gain("HBM × 10") == pytest.approx(0)
+
+
+def test_two_changes_can_be_worth_more_than_their_sum(table) -> None:
+    alone = table.gain("network × 10") + table.gain("latency ÷ 10")
+    assert table.gain("network, latency by 10") > alone + 1
+
+
+def test_latency_limit_is_close_above_the_last_run(table) -> None:
+    for one in table:
+        if one.limit_flop is not None and not one.out_of_widths:
+            assert 0.5 < one.last_run_flop / one.limit_flop < 1, one.scenario.name
+
+
+def test_what_is_unknown_infinite_or_unfinished_says_so(table) -> None:
+    assert table["experts"].critical_flop is None
+    assert table.gain("experts", "critical_flop") is None
+    assert table["infinite network"].critical_flop == math.inf
+    assert [one.scenario.name for one in table if one.out_of_widths] == ["192 layers, DeepSeek"]
+
+
+def test_table_is_ranked_by_single_changes(table) -> None:
+    ranked = [one.scenario.name for one in table.ranked()]
+    assert ranked[:2] in (["1 year", "infinite network"], ["infinite network", "1 year"])
+    assert ranked[-1] == "batch of 4 Mi tokens"
+    assert not {"as it is", "network, latency by 10"} & set(ranked)
+
+
+def test_table_as_text_and_as_html(table) -> None:
+    lines = str(table).splitlines()
+    assert len(lines) == 2 + len(table)
+    assert len({len(line) for line in lines[1:]}) == 1
+    for one, line in zip(table, lines[2:], strict=True):
+        assert line.startswith(one.scenario.name)
+    cells = lines[2 + NAMES.index("network × 10")].removeprefix("network × 10").split()
+    assert cells[0] == "4.6e32"
+    assert cells[5:] == ["+4.3", "+1.2", "+0.0", "+0.0"]
+    assert ">3.6e38" in lines[-1]
+    html = table._repr_html_()
+    assert html.count("<tr>") == 2 + len(table)
+    assert "≥ 3.6" in html
+    assert "∞" in html
+    assert "nan" not in html + str(table)
+
+
+def test_unknown_names_are_refused(table) -> None:
+    with pytest.raises(ValueError, match="names must be of"):
+        headline_table(("as it is", "warp drive"))
+    with pytest.raises(ValueError, match="name must be one of"):
+        table["warp drive"]
+    with pytest.raises(ValueError, match="at least one"):
+        scenarios.ScenarioTable(())
+
+
+# --------------------------------------------------------------------------------------- pictures
+
+
+def test_pictures_say_their_numbers(table) -> None:
+    waste, end = figures.ranking(table), figures.ends(table)
+    assert "network × 10 +1.2 (+4.3)" in waste.alt
+    assert "infinite network +1.3 (infinite)" in waste.alt
+    assert "latency ÷ 10 +2.3 (+2.1)" in end.alt
+    assert "The other 3 move neither" in end.alt
+    assert "192 layers, DeepSeek" in end.svg
+    assert "≥ 7.1 and 16.1" in end.svg
