@@ -11,11 +11,12 @@ from functools import cache
 import numpy as np
 import sympy as sp
 
-from dmcore import critical_batch, limits, network
+from dmcore import critical_batch, limits, network, scaling_laws
 from dmcore.checks import check_positive
 from dmcore.derivation import Derivation, Step
 from dmcore.expressions import evaluate
 from dmcore.hardware import GPU, get_gpu
+from dmcore.scaling_laws import simulator_symbols
 from dmcore.symbols import FLOP_PER_MAC, symbols
 
 __all__ = [
@@ -34,8 +35,9 @@ __all__ = [
 @cache
 def parameters() -> sp.Expr:
     """P: the matrices of all layers, of d by rho d."""
-    d, L, rho = symbols("d L rho")
-    return network.MATRICES_PER_LAYER * d * (rho * d) * L
+    d, f, rho = symbols("d f rho")
+    (E,) = simulator_symbols("E")
+    return scaling_laws.parameters().subs({f: rho * d, E: 1})
 
 
 @cache

@@ -13,11 +13,12 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from dmcore import critical_batch, latency, memory_bandwidth, network
+from dmcore import critical_batch, latency, memory_bandwidth, network, scaling_laws
 from dmcore.checks import check_positive
 from dmcore.derivation import Derivation, Step
 from dmcore.expressions import evaluate
 from dmcore.hardware import GPU, get_gpu
+from dmcore.scaling_laws import TOKENS_PER_PARAMETER, simulator_symbols
 from dmcore.symbols import FLOP_PER_MAC, symbols
 
 __all__ = [
@@ -44,24 +45,24 @@ __all__ = [
     "training_tokens",
 ]
 
-#: Training tokens for each parameter (the Chinchilla rule, as the paper takes it).
-TOKENS_PER_PARAMETER = 20
 #: A quarter of a Julian year, seconds.
 QUARTER_S = 365.25 * 86400 / 4
+
+# The closed forms are of dense models: one expert, always active.
+_DENSE = {simulator_symbols("E")[0]: 1}
 
 
 @cache
 def training_macs() -> sp.Expr:
-    """T, MAC: each parameter meets each token once forward and twice backward."""
-    P, D = symbols("P D")
-    return network.PASSES * P * D
+    """T, MAC, of a dense model: :func:`dmcore.scaling_laws.training_macs` of one expert."""
+    return scaling_laws.training_macs().subs(_DENSE)
 
 
 @cache
 def parameters() -> sp.Expr:
     """P: two d x f matrices in each layer, with d_ff = 4 d_model."""
-    d, L = symbols("d L")
-    return network.MATRICES_PER_LAYER * d * (network.FF_RATIO * d) * L
+    d, f = symbols("d f")
+    return scaling_laws.parameters().subs({f: scaling_laws.FF_RATIO * d, **_DENSE})
 
 
 @cache

@@ -13,6 +13,7 @@ import sympy as sp
 from dmcore.derivation import Derivation, Step
 from dmcore.expressions import evaluate
 from dmcore.hardware import GPU, get_gpu
+from dmcore.scaling_laws import FF_RATIO, MATRICES_PER_LAYER, PASSES
 from dmcore.symbols import FLOP_PER_MAC, symbols
 
 __all__ = [
@@ -36,13 +37,6 @@ __all__ = [
     "words_per_token",
     "words_per_token_exact",
 ]
-
-#: d_ff / d_model, the usual choice.
-FF_RATIO = 4
-#: A layer is one MLP: d to f, and back.
-MATRICES_PER_LAYER = 2
-#: One forward and two backward (input gradients, weight gradients), each as long as the forward.
-PASSES = 3
 
 
 @cache

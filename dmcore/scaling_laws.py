@@ -17,9 +17,13 @@ import sympy as sp
 
 from dmcore.checks import check_choice, check_positive, check_positive_integer
 from dmcore.expressions import compiled
-from dmcore.symbols import symbols
+from dmcore.symbols import FLOP_PER_MAC, symbols
 
 __all__ = [
+    "FF_RATIO",
+    "MATRICES_PER_LAYER",
+    "PASSES",
+    "TOKENS_PER_PARAMETER",
     "BATCH_SCALINGS",
     "BatchScaling",
     "EffectiveAlpha",
@@ -36,9 +40,19 @@ __all__ = [
     "sparsity",
     "sparsity_law",
     "training_flop",
+    "training_macs",
     "training_tokens",
     "value_of",
 ]
+
+#: d_ff / d_model, the usual choice.
+FF_RATIO = 4
+#: A layer is one MLP: d to f, and back.
+MATRICES_PER_LAYER = 2
+#: One forward and two backward (input gradients, weight gradients), each as long as the forward.
+PASSES = 3
+#: Training tokens for each parameter (the Chinchilla rule, as the paper takes it).
+TOKENS_PER_PARAMETER = 20
 
 #: Seconds in a year, as the paper's simulation rounds it.
 SIMULATOR_YEAR_S = 3.154e7
@@ -78,22 +92,29 @@ def parameters() -> sp.Expr:
     """P: two matrices of d x f for each layer and expert. Attention is left out."""
     d, f, L = symbols("d f L")
     (E,) = simulator_symbols("E")
-    return 2 * d * f * L * E
+    return MATRICES_PER_LAYER * d * f * L * E
 
 
 @cache
 def training_tokens() -> sp.Expr:
     """D: 20 tokens for each parameter (Hoffmann et al. 2022, rounded by the paper)."""
     (P,) = symbols("P")
-    return 20 * P
+    return TOKENS_PER_PARAMETER * P
+
+
+@cache
+def training_macs() -> sp.Expr:
+    """T, MAC: each active parameter meets each token once forward and twice backward."""
+    P, D = symbols("P D")
+    (E,) = simulator_symbols("E")
+    return PASSES * (P / E) * D
 
 
 @cache
 def training_flop() -> sp.Expr:
-    """T, in FLOP: three passes of one MAC, two FLOP each, for each token and active parameter."""
-    (P,) = symbols("P")
-    (E,) = simulator_symbols("E")
-    return 6 * P / E * training_tokens()
+    """T, in FLOP, of a model that is trained on as many tokens as the laws say."""
+    (D,) = symbols("D")
+    return FLOP_PER_MAC * training_macs().subs(D, training_tokens())
 
 
 @cache
@@ -167,7 +188,7 @@ def effective_alpha(
     """
     d, f, L, P = symbols("d f L P")
     T, E, S = simulator_symbols("T_FLOP E S")
-    dense = {f: 4 * d, E: 1}
+    dense = {f: FF_RATIO * d, E: 1}
     depth = (layer_law() if depth_law is None else sp.sympify(depth_law)).subs(dense)
     compute = training_flop().subs(P, parameters()).subs(dense).subs(L, depth)
     coefficient, power = sp.powsimp(sp.expand(compute)).as_independent(d)

@@ -14,7 +14,16 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, critical_batch, evaluate, latency, limits, memory_bandwidth, network
+from dmcore import (
+    GPUS,
+    critical_batch,
+    evaluate,
+    latency,
+    limits,
+    memory_bandwidth,
+    network,
+    scaling_laws,
+)
 from dmcore.figures import limits as figures
 from dmcore.hardware import NetworkLevel
 from dmcore.plots import draw_explorer
@@ -110,7 +119,7 @@ def test_factors_and_exponent_come_out_of_the_algebra() -> None:
 
 
 def _clear() -> None:
-    for module in (memory_bandwidth, network, latency, critical_batch, limits):
+    for module in (scaling_laws, memory_bandwidth, network, latency, critical_batch, limits):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
@@ -122,7 +131,8 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
     def change(module, name: str, value: int) -> None:
         assert getattr(module, name) != value
-        monkeypatch.setattr(module, name, value)
+        for holder in {module, network} if hasattr(network, name) else {module}:
+            monkeypatch.setattr(holder, name, value)
         _clear()
 
     yield change
@@ -134,9 +144,9 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     ("module", "name", "value", "critical", "wall"),
     [
         # T = passes r P^2, but a = (4 / passes) C / W is a symbol of its own here.
-        (network, "PASSES", 4, "1/1280", "1/80"),
+        (scaling_laws, "PASSES", 4, "1/1280", "1/80"),
         # Both matrices of a layer: half as many parameters, so d is wider by the root of two.
-        (network, "MATRICES_PER_LAYER", 1, "1/240", "3/320"),
+        (scaling_laws, "MATRICES_PER_LAYER", 1, "1/240", "3/320"),
         (critical_batch, "MICROBATCHES_PER_STAGE", 1, "1/240", "3/320"),
         (latency, "SEQUENTIAL_MATMULS_PER_LAYER", 8, "1/960", "3/1280"),
     ],
@@ -149,7 +159,7 @@ def test_each_part_is_in_the_factor(changed, module, name, value, critical, wall
 
 
 def test_changed_constants_are_undone() -> None:
-    assert network.PASSES == 3
+    assert scaling_laws.PASSES == network.PASSES == 3
     assert limits.critical_compute("H100 SXM") == pytest.approx(by_hand(GPUS["H100 SXM"]))
 
 
