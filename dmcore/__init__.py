@@ -31,6 +31,7 @@ _HOME = {
     "critical_compute": "limits",
     "latency_limit": "limits",
     "matmul_time": "matmul",
+    "Extras": "training_step",
     "Model": "training_step",
     "Parallelism": "training_step",
     "training_step": "training_step",

@@ -87,7 +87,12 @@ def point_to_point_latency() -> sp.Expr:
 
 @dataclass(frozen=True)
 class TrafficLoad:
-    """What a model has to move in one step: its sizes, as floats."""
+    """What a model has to move in one step: its sizes, as floats.
+
+    ``tensor`` tells how many words for a token the slices of d_model and those of d_ff sum up in one
+    all-reduce, and how many all-reduces follow each other in a step; None is for MLPs alone. Gradients
+    of ``attention_params`` of the parameters are summed over the groups of experts as well.
+    """
 
     d_model: float
     d_ff: float
@@ -95,6 +100,13 @@ class TrafficLoad:
     params: float
     batch_tokens: float
     word_bytes: float
+    tensor: tuple[float, float, float] | None = None
+    attention_params: float = 0.0
+
+    @property
+    def tensor_all_reduces(self) -> tuple[float, float, float]:
+        """``tensor``, or for MLPs d_ff and d_model words, once forward and once backward in each layer."""
+        return self.tensor or (self.d_ff, self.d_model, 2 * self.layers)
 
 
 @dataclass(frozen=True)
@@ -160,10 +172,13 @@ def traffic(
         latency = value_of(all_reduce_latency(), p=peers, r_seq=in_sequence, ell_hop=hop)
         return bandwidth, latency.sum(axis=0)
 
-    rounds = 2 * load.layers  # once forward, once backward in each layer
-    model_bw, model_latency = all_reduce(tensor_model, load.d_ff, rounds, load.batch_tokens)
-    ff_bw, ff_latency = all_reduce(tensor_ff, load.d_model, rounds, load.batch_tokens)
-    data_bw, data_latency = all_reduce(data, load.params, 1.0, 1.0)
+    model_words, ff_words, rounds = load.tensor_all_reduces
+    model_bw, model_latency = all_reduce(tensor_model, model_words, rounds, load.batch_tokens)
+    ff_bw, ff_latency = all_reduce(tensor_ff, ff_words, rounds, load.batch_tokens)
+    data_bw, data_latency = all_reduce(data, load.params - load.attention_params, 1.0, 1.0)
+    if load.attention_params:
+        shared_bw, data_latency = all_reduce(data * expert, load.attention_params, 1.0, 1.0)
+        data_bw = data_bw + shared_bw
 
     pipeline_above, expert_above = product_above(pipeline), product_above(expert)
 

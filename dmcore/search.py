@@ -29,17 +29,21 @@ from dmcore.hardware import GPU, get_gpu
 from dmcore.pipeline import microbatches_needed
 from dmcore.scaling_laws import SIMULATOR_YEAR_S, value_of
 from dmcore.training_step import (
-    PRODUCTS_IN_LAYER,
     Model,
     Parallelism,
     TrainingStep,
+    activation_bytes,
     arithmetic_time,
-    cluster_memory,
+    attention_seconds,
+    attention_step_time,
     layer_seconds,
     matmul_step_time,
     pipeline_seconds,
+    products_in_attention,
+    products_in_mlp,
     step_seconds,
     training_step,
+    weight_bytes,
 )
 
 __all__ = [
@@ -171,12 +175,13 @@ def _candidates(gpu: GPU, model: Model, n_gpu: int) -> _Candidates:
     """All candidates that divide model and batch evenly and fit in memory, perhaps none.
 
     Slices of d_ff number one to four times the square root of all slices of a weight matrix, where
-    the best ratio lies if d_ff = 4 d_model.
+    the best ratio lies if d_ff = 4 d_model. With attention they divide d_model as well.
     """
     expert = math.gcd(n_gpu, model.sparsity)
     rest = n_gpu // expert
     tensor_model = divisors(math.gcd(rest, model.d_model))[:, None]
-    tensor_ff = divisors(math.gcd(rest, model.d_ff))
+    inside = math.gcd(model.d_model, model.d_ff) if model.extras.attention else model.d_ff
+    tensor_ff = divisors(math.gcd(rest, inside))
     tensor = tensor_model * tensor_ff
     root = _integer_root(tensor)
     whole = np.array(rest, dtype=np.int64 if rest < 2**63 else object)
@@ -193,7 +198,8 @@ def _candidates(gpu: GPU, model: Model, n_gpu: int) -> _Candidates:
     even = model.layers % pipeline == 0
     tensor_index, data_index, pipeline = tensor_index[even], data_index[even], pipeline[even]
 
-    choices = _microbatch_choices(model, data)[data_index, _index(divisors(model.layers), pipeline)]
+    choices = _microbatch_choices(gpu, model, n_gpu, data)
+    choices = choices[data_index, _index(divisors(model.layers), pipeline)]
     row, choice = np.nonzero(choices)
     zero_bubble = choice >= _BUBBLE_CHOICES
     pipeline = pipeline[row]
@@ -211,18 +217,51 @@ def _candidates(gpu: GPU, model: Model, n_gpu: int) -> _Candidates:
 
 
 def _fits(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
-    needed = value_of(
-        cluster_memory(), P=float(model.params), w=float(model.word_bytes), N_DP=1.0 * data
-    )
-    return needed <= n_gpu * gpu.hbm_bytes
+    return _room(gpu, model, n_gpu, data) >= 0
 
 
-def _microbatch_choices(model: Model, data: Ints) -> Ints:
-    """Numbers of vertical microbatches to try: (data, divisors of layers, choices), 0 for none."""
+def _room(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
+    """Bytes that weights and optimizer state leave of a cluster's memory."""
+    expert = float(math.gcd(n_gpu, model.sparsity))
+    return n_gpu * gpu.hbm_bytes - weight_bytes(model, 1.0 * data, expert)
+
+
+def _microbatch_choices(gpu: GPU, model: Model, n_gpu: int, data: Ints) -> Ints:
+    """Numbers of vertical microbatches to try: (data, divisors of layers, choices), 0 for none.
+
+    If activations are counted, only numbers whose activations fit, of which those are the smallest.
+    """
     tokens = (model.batch_tokens // (model.sparsity * data)).tolist()
     if not tokens:
         return np.zeros((0, 1, 1), dtype=np.int64)
-    return np.stack([_microbatches(count, model.layers) for count in tokens])
+    if model.extras.activation_memory is None:
+        return np.stack([_microbatches(count, model.layers) for count in tokens])
+    room = _room(gpu, model, n_gpu, data).tolist()
+    return np.stack([_fitting(model, *each) for each in zip(tokens, room, strict=True)])
+
+
+def _fitting(model: Model, tokens: int, room: float) -> Ints:
+    """:func:`_microbatches` whose activations take at most ``room`` bytes.
+
+    More microbatches never hold more: of each the same number of stages are at work on at most as
+    many as before, and each is smaller. So those that fit are the larger ones.
+    """
+    stages, options = divisors(model.layers)[:, None], divisors(tokens)
+    padded = np.append(options, np.zeros(_BUBBLE_CHOICES, dtype=np.int64))
+    chosen = []
+    for zero_bubble, choices in ((False, _BUBBLE_CHOICES), (True, _ZERO_BUBBLE_CHOICES)):
+        needed = activation_bytes(
+            model,
+            stages.astype(float),
+            options.astype(float),
+            np.where(stages == 1, 1, model.layers // stages).astype(float),
+            zero_bubble,
+        )
+        least = np.array([[microbatches_needed(n, zero_bubble)] for n in stages[:, 0].tolist()])
+        allowed = (options >= least) & (needed <= room)
+        first = len(options) - allowed.sum(axis=1)
+        chosen.append(padded[first[:, None] + np.arange(choices)])
+    return np.concatenate(chosen, axis=1)
 
 
 @lru_cache(maxsize=4096)
@@ -302,9 +341,25 @@ def _matmul(gpu: GPU, model: Model, candidates: _Candidates) -> Floats:
     ds = model.d_model // candidates.tensor_model[first]
     fs = model.d_ff // candidates.tensor_ff[first]
     layer = layer_seconds(
-        gpu, ds.astype(float), fs.astype(float), tokens[first].astype(float), model.word_bytes
+        gpu,
+        ds.astype(float),
+        fs.astype(float),
+        tokens[first].astype(float),
+        model.word_bytes,
+        model.extras.forward_passes,
     )
-    return _all_layers(model, candidates, layer[inverse])
+    seconds = _all_layers(model, candidates, layer[inverse])
+    if model.extras.attention:
+        groups = 1.0 * candidates.data * candidates.microbatches * candidates.expert
+        layer = attention_seconds(
+            gpu,
+            model,
+            candidates.tensor_model[first].astype(float),
+            candidates.tensor_ff[first].astype(float),
+            model.batch_tokens / groups[first],
+        )
+        seconds = seconds + _all_attention(model, candidates, layer[inverse])
+    return seconds
 
 
 def _all_layers(model: Model, candidates: _Candidates, layer: Any) -> Floats:
@@ -320,21 +375,37 @@ def _all_layers(model: Model, candidates: _Candidates, layer: Any) -> Floats:
     return seconds
 
 
+def _all_attention(model: Model, candidates: _Candidates, layer: Any) -> Floats:
+    seconds: Floats = value_of(
+        attention_step_time(),
+        L=float(model.layers),
+        N_PP=candidates.pipeline.astype(float),
+        K=candidates.microbatches.astype(float),
+        t_attention=layer,
+    )
+    return seconds
+
+
 def _matmul_bound(gpu: GPU, model: Model, n_gpu: int, candidates: _Candidates) -> Floats:
     """No more than :func:`_matmul`: all arithmetic at the useful rate, and the latency of each product.
 
     Proof: the products of all GPUs do the arithmetic of the step, sides rounded up, none faster than
-    the useful rate, and each takes its latency besides.
+    the useful rate, and each takes its latency besides. With extras the step has more arithmetic, all
+    that is computed again included, and more products; scores take exactly the useful rate.
     """
     arithmetic = value_of(
         arithmetic_time(),
-        P=float(model.params),
-        E=float(model.sparsity),
+        **model.executed_work,
         b=float(model.batch_tokens),
         N_GPU=float(n_gpu),
         F_peak=gpu.useful_flop_per_s,
     )
-    return _all_layers(model, candidates, PRODUCTS_IN_LAYER * gpu.matmul_latency_s) + arithmetic
+    latency = gpu.matmul_latency_s
+    waits = _all_layers(model, candidates, products_in_mlp(model.extras) * latency)
+    if model.extras.attention:
+        products = products_in_attention(model.extras)
+        waits = waits + _all_attention(model, candidates, products * latency)
+    return waits + arithmetic
 
 
 @dataclass(frozen=True)
@@ -360,16 +431,17 @@ def _least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: _Candidates) 
        sum of the words passes over the sum of the bandwidths, as max x_j/y_j >= sum x_j/sum y_j:
        (P_i - 1)/B_i.
     2. The degrees inside level i multiply to s_i, so that one of them is at most s_i there:
-       P_i >= P_0/s_i. That bounds data parallelism.
+       P_i >= P_0/s_i. That bounds data parallelism. The gradients of attention go over groups of
+       experts as well, which is no less.
     3. Tensor parallelism moves f (M_i - 1) + d (Q_i - 1) words with M_i Q_i >= M_0 Q_0/s_i. That is at
        least 2 sqrt(f d M_0 Q_0/s_i) - f - d, as the arithmetic mean is at least the geometric. For
-       i = 0 the words are known exactly.
+       i = 0 the words are known exactly. Extras put other words for f and d.
     4. Boundaries that are crossed at some level are crossed at best at the widest and the quickest.
     5. A degree above one is above one at some level, and waits there for at least the shortest hop.
     """
     load = model.load
     data, tensor_model, tensor_ff, pipeline, _ = _degrees(candidates).astype(float)
-    d, f, rounds = load.d_model, load.d_ff, 2 * load.layers
+    f, d, rounds = load.tensor_all_reduces
     common = {"N_GPU": float(n_gpu), "w": load.word_bytes}
 
     tensor_s = data_s = np.zeros(len(candidates))
@@ -403,7 +475,7 @@ def _least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: _Candidates) 
     transfer_s = value_of(
         point_to_point_bandwidth_time(),
         crossings=value_of(boundaries_crossing(), **crossing, e_stay=1 / candidates.expert),
-        d=d,
+        d=load.d_model,
         b=load.batch_tokens,
         beta=max(level.bytes_per_s for level in gpu.network),
         **common,
@@ -629,7 +701,8 @@ def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float)
     """Sizes that might end a run in time and be used well enough, smallest first.
 
     From the size that would end it at the useful FLOP/s in what :func:`_latency_floor_s` leaves of the
-    duration: the products' latency adds to their arithmetic. No larger ones can be used well enough
+    duration: the products' latency adds to their arithmetic, which is no less than the training compute
+    (more if some is done again). No larger ones can be used well enough
     once the arithmetic of a step at the peak rate is below that share of the floor, as it halves with
     each doubling; and none divide the model once there are more GPUs than entries of a weight matrix
     times tokens, as a microbatch has at least one token for each of the stages.
@@ -651,15 +724,15 @@ def _latency_floor_s(gpu: GPU, model: Model) -> float:
 
     A stage runs its products of a layer for each microbatch, of which there are as many as stages.
     """
-    return PRODUCTS_IN_LAYER * model.layers * gpu.matmul_latency_s
+    products = products_in_mlp(model.extras) + products_in_attention(model.extras)
+    return products * model.layers * gpu.matmul_latency_s
 
 
 def _ideal_seconds(gpu: GPU, model: Model, n_gpu: int) -> float:
     return float(
         value_of(
             arithmetic_time(),
-            P=float(model.params),
-            E=float(model.sparsity),
+            **model.work,
             b=float(model.batch_tokens),
             N_GPU=float(n_gpu),
             F_peak=gpu.peak_flop_per_s,
@@ -679,13 +752,17 @@ def _check_exact(model: Model) -> None:
 
 
 def _why_nothing_fits(gpu: GPU, model: Model, n_gpu: int) -> str:
-    one_replica = value_of(
-        cluster_memory(), P=float(model.params), w=float(model.word_bytes), N_DP=1.0
-    )
+    one_replica = weight_bytes(model, 1.0, float(math.gcd(n_gpu, model.sparsity)))
     if not _fits(gpu, model, n_gpu, 1):
         return (
             f"memory: n_gpu must be at least {math.ceil(one_replica / gpu.hbm_bytes):,} to hold "
             f"{one_replica / 1e9:,.4g} GB of weights and optimizer state, got {n_gpu:,}"
+        )
+    weights_only = replace(model, extras=replace(model.extras, activation_memory=None))
+    if model.extras.activation_memory and len(_candidates(gpu, weights_only, n_gpu)):
+        return (
+            f"memory: {n_gpu:,} GPUs of {gpu.hbm_bytes / 1e9:g} GB hold the weights, but not the "
+            f"activations, with activation_memory {model.extras.activation_memory!r}"
         )
     roomy = replace(gpu, hbm_bytes=math.inf)
     if len(fitting := _candidates(roomy, model, n_gpu)):

@@ -23,7 +23,7 @@ from dmcore.checks import check_positive
 from dmcore.hardware import GPU, get_gpu
 from dmcore.scaling_laws import BatchScaling, ShapeLaw
 from dmcore.search import NothingFitsError, smallest_cluster
-from dmcore.training_step import Model, TrainingStep
+from dmcore.training_step import Extras, Model, TrainingStep
 
 __all__ = ["D_MODELS", "Sweep", "sweep"]
 
@@ -225,6 +225,7 @@ def sweep(
     layer_law: ShapeLaw | None = None,
     sparsity_law: ShapeLaw | None = None,
     word_bytes: int = 2,
+    extras: Extras | None = None,
     zero_bubble_latency: bool = False,
     min_utilization: float = 0.001,
     progress: bool | None = None,
@@ -253,6 +254,9 @@ def sweep(
         (d_model, d_ff) -> whole number of layers, of experts; the paper's by default.
     word_bytes : int
         Bytes in a word.
+    extras : Extras, optional
+        Attention and activation memory, which the paper leaves out; nothing by default. See
+        :class:`dmcore.training_step.Extras`.
     zero_bubble_latency : bool
         See :func:`dmcore.training_step`.
     min_utilization : float
@@ -282,6 +286,7 @@ def sweep(
             layer_law=layer_law,
             sparsity_law=sparsity_law,
             word_bytes=word_bytes,
+            extras=extras or Extras(),
         )
         try:
             step = smallest_cluster(

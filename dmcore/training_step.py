@@ -1,16 +1,17 @@
 """One training step of a model split over a cluster in a given way: its time, and where that goes.
 
 The paper's simulation. A step is one batch forward and backward, and the sum of the gradients over the
-data-parallel replicas. Attention, activation memory, the optimizer's own work, failures and imbalance
-among experts are left out, so that utilizations are upper bounds.
+data-parallel replicas. Attention and activation memory are left out unless :class:`Extras` ask for them;
+the optimizer's own work, failures and imbalance among experts always, so that utilizations are upper
+bounds.
 """
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -18,11 +19,12 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from dmcore import scaling_laws
-from dmcore.checks import check_positive, check_positive_integer
+from dmcore import activation_memory, attention, scaling_laws
+from dmcore.checks import check_choice, check_positive, check_positive_integer
 from dmcore.communication import Traffic, TrafficLoad, traffic
 from dmcore.hardware import GPU, get_gpu
 from dmcore.matmul import matmul_breakdown, matmul_seconds
+from dmcore.network import PASSES
 from dmcore.pipeline import bubble_fraction, microbatches_needed, pipeline_time
 from dmcore.scaling_laws import (
     SIMULATOR_YEAR_S,
@@ -31,14 +33,20 @@ from dmcore.scaling_laws import (
     simulator_symbols,
     value_of,
 )
-from dmcore.symbols import symbols
+from dmcore.symbols import FLOP_PER_MAC, symbols
 
 __all__ = [
+    "ACTIVATION_MEMORY",
+    "Extras",
     "Model",
     "Parallelism",
     "TrainingStep",
     "arithmetic_time",
+    "attention_step_time",
     "cluster_memory",
+    "executed_macs",
+    "expert_replica_memory",
+    "forward_macs",
     "matmul_step_time",
     "training_step",
 ]
@@ -46,6 +54,9 @@ __all__ = [
 Array = NDArray[np.float64]
 
 MONTH_S = SIMULATOR_YEAR_S / 12
+
+#: What can be kept of the forward pass: all, all but scores, or the inputs of layers only.
+ACTIVATION_MEMORY = ("full", "selective", "recompute")
 
 
 # ------------------------------------------------------------------------------------ expressions
@@ -71,6 +82,46 @@ def cluster_memory() -> sp.Expr:
 
 
 @cache
+def expert_replica_memory() -> sp.Expr:
+    """Bytes on top of :func:`cluster_memory` for attention, which each group of experts holds again."""
+    (N_DP,) = symbols("N_DP")
+    P_attention, N_EP, w = simulator_symbols("P_attention N_EP w")
+    return P_attention * w * N_DP * (N_EP - 1)
+
+
+@cache
+def forward_macs() -> sp.Expr:
+    """MAC of one forward pass for one token, with attention."""
+    (L,) = symbols("L")
+    (E,) = simulator_symbols("E")
+    return scaling_laws.parameters() / E + L * attention.layer_macs()
+
+
+@cache
+def executed_macs(with_attention: bool) -> sp.Expr:
+    """A third of the MAC of a step for one token: forward ``F_passes`` times, and twice backward.
+
+    Scores go forward ``F_scores`` times: without being kept they are computed again.
+    """
+    (L,) = symbols("L")
+    E, forward, score_forward = simulator_symbols("E F_passes F_scores")
+    weights = scaling_laws.parameters() / E
+    scores = sp.Integer(0)
+    if with_attention:
+        weights += L * attention.layer_parameters()
+        scores = L * attention.score_macs()
+    return ((forward + 2) * weights + (score_forward + 2) * scores) / 3
+
+
+@cache
+def attention_step_time() -> sp.Expr:
+    """Seconds of attention in a step, from the seconds of one microbatch in one layer."""
+    L, N_PP = symbols("L N_PP")
+    K, layer = simulator_symbols("K t_attention")
+    return (L / N_PP) * K * layer
+
+
+@cache
 def matmul_step_time() -> sp.Expr:
     """Seconds of matrix products in a step, from the seconds that one microbatch takes in one layer."""
     L, N_PP = symbols("L N_PP")
@@ -79,6 +130,52 @@ def matmul_step_time() -> sp.Expr:
 
 
 # ------------------------------------------------------------------------------------------- data
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the paper leaves out and a model may count nevertheless; by default nothing.
+
+    Attributes
+    ----------
+    attention : bool
+        Attention before each MLP: its parameters, arithmetic, kernels and all-reduces
+        (:mod:`dmcore.attention`). Its scores count as training compute, so that utilization is of the
+        whole model's arithmetic.
+    activation_memory : str, optional
+        What a GPU must hold of the forward pass for the backward pass
+        (:mod:`dmcore.activation_memory`): "full" keeps everything, "selective" all but attention's
+        scores, which are computed again, "recompute" only the inputs of layers, whose whole forward
+        pass with its all-reduces is done again. What is computed again is no training compute, so it
+        lowers utilization. None leaves the memory out.
+
+    Raises
+    ------
+    ValueError
+        If a value is none of these.
+    """
+
+    attention: bool = False
+    activation_memory: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.attention, bool):
+            raise ValueError(f"attention must be True or False, got {self.attention!r}")
+        if self.activation_memory is not None:
+            check_choice("activation_memory", self.activation_memory, ACTIVATION_MEMORY)
+
+    @property
+    def forward_passes(self) -> int:
+        """How often the forward pass is computed in a step."""
+        return 2 if self.activation_memory == "recompute" else 1
+
+    @property
+    def score_passes(self) -> int:
+        """How often the scores of attention are computed in a step but for their gradients."""
+        return 2 if self.activation_memory in ("selective", "recompute") else 1
+
+
+_NO_EXTRAS = Extras()
 
 
 @dataclass(frozen=True)
@@ -99,6 +196,8 @@ class Model:
         Tokens in a sequence.
     word_bytes : int
         Bytes in a word: 2 at 16 bit.
+    extras : Extras
+        What else is counted: nothing by default.
 
     Raises
     ------
@@ -113,9 +212,10 @@ class Model:
     sparsity: int = 1
     seq_len: int = 2048
     word_bytes: int = 2
+    extras: Extras = _NO_EXTRAS
 
     def __post_init__(self) -> None:
-        for field in fields(self):
+        for field in fields(self)[:-1]:
             value = getattr(self, field.name)
             check_positive_integer(field.name, value)
             object.__setattr__(self, field.name, int(value))  # NumPy's integers would overflow
@@ -132,6 +232,7 @@ class Model:
         layer_law: ShapeLaw | None = None,
         sparsity_law: ShapeLaw | None = None,
         word_bytes: int = 2,
+        extras: Extras = _NO_EXTRAS,
     ) -> Model:
         """The model of a width that the scaling laws make.
 
@@ -149,6 +250,8 @@ class Model:
             d_ff / d_model.
         layer_law, sparsity_law : callable, optional
             (d_model, d_ff) -> whole number; the paper's by default.
+        extras : Extras
+            See :class:`Model`.
 
         Raises
         ------
@@ -173,11 +276,12 @@ class Model:
             experts,
             seq_len,
             word_bytes,
+            extras,
         )
         batch = scaling_laws.batch_sequences(
             one_sequence.training_flop, experts, seq_len, batch_scaling
         )
-        return cls(d_model, d_ff, one_sequence.layers, batch, experts, seq_len, word_bytes)
+        return replace(one_sequence, batch_sequences=batch)
 
     @property
     def batch_tokens(self) -> int:
@@ -186,16 +290,48 @@ class Model:
 
     @cached_property
     def params(self) -> int:
-        """Parameters, of all experts together."""
-        return int(
-            value_of(
-                scaling_laws.parameters(),
-                d=self.d_model,
-                f=self.d_ff,
-                L=self.layers,
-                E=self.sparsity,
-            )
+        """Parameters, of all experts together, and of attention if that is counted."""
+        mlps = value_of(
+            scaling_laws.parameters(), d=self.d_model, f=self.d_ff, L=self.layers, E=self.sparsity
         )
+        return int(mlps) + self.attention_params
+
+    @property
+    def attention_params(self) -> int:
+        """Parameters of attention, 0 if it is not counted."""
+        if not self.extras.attention:
+            return 0
+        return self.layers * int(value_of(attention.layer_parameters(), d=self.d_model))
+
+    def _count(self, expr: sp.Expr) -> float:
+        """The value of an expression in the model's figures."""
+        known = {
+            "d": float(self.d_model),
+            "f": float(self.d_ff),
+            "L": float(self.layers),
+            "E": float(self.sparsity),
+            "S": float(self.seq_len),
+            "w": float(self.word_bytes),
+            "F_passes": float(self.extras.forward_passes),
+            "F_scores": float(self.extras.score_passes),
+        }
+        return float(
+            value_of(expr, **{symbol.name: known[symbol.name] for symbol in expr.free_symbols})
+        )
+
+    @cached_property
+    def work(self) -> Mapping[str, float]:
+        """P and E for :func:`arithmetic_time`: P / E is the MAC of a token in one forward pass."""
+        if not self.extras.attention:
+            return {"P": float(self.params), "E": float(self.sparsity)}
+        return {"P": self._count(forward_macs()), "E": 1.0}
+
+    @cached_property
+    def executed_work(self) -> Mapping[str, float]:
+        """:attr:`work` with what is computed again."""
+        if self.extras == _NO_EXTRAS:
+            return self.work
+        return {"P": self._count(executed_macs(self.extras.attention)), "E": 1.0}
 
     @property
     def training_tokens(self) -> int:
@@ -204,7 +340,10 @@ class Model:
 
     @property
     def training_flop(self) -> float:
-        """Training compute in FLOP."""
+        """Training compute in FLOP; what is computed again does not count."""
+        if self.extras.attention:
+            macs = PASSES * self.work["P"] * float(self.training_tokens)
+            return FLOP_PER_MAC * macs
         return float(
             value_of(scaling_laws.training_flop(), P=float(self.params), E=float(self.sparsity))
         )
@@ -224,7 +363,33 @@ class Model:
             float(self.params),
             float(self.batch_tokens),
             float(self.word_bytes),
+            self._all_reduces(),
+            float(self.attention_params),
         )
+
+    def _all_reduces(self) -> tuple[float, float, float]:
+        """Mean words that slices of d_model and of d_ff sum up at once, and how often in a step."""
+        times = self.extras.forward_passes + 1.0  # forward, and once backward
+        inside, outside = times * self.d_ff, times * self.d_model
+        if self.extras.attention:
+            inside += self._count(attention.inside_all_reduced())
+            outside += self._count(attention.outside_all_reduced())
+            times *= 2
+        return inside / times, outside / times, times * self.layers
+
+    @cached_property
+    def activation_words(self) -> tuple[float, float]:
+        """Bytes of a token in a layer that are kept, and that come on top where it is computed again."""
+        if self.extras.activation_memory is None:
+            return 0.0, 0.0
+        layer = activation_memory.mlp_bytes()
+        if self.extras.attention:
+            layer += activation_memory.attention_bytes()
+            if self.extras.activation_memory == "full":
+                layer += activation_memory.score_bytes()
+        if self.extras.activation_memory == "recompute":
+            return self._count(activation_memory.boundary_bytes()), self._count(layer)
+        return self._count(layer), 0.0
 
 
 Degrees = int | tuple[int, ...]
@@ -375,9 +540,11 @@ class TrainingStep:
     bubble_fraction : float
         Share of the pipeline's time that a stage idles.
     memory_bytes : float
-        Memory needed on each GPU.
+        Memory needed on each GPU, with its activations if the model counts them.
     zero_bubble_latency : bool
         Whether latency counts in a zero-bubble schedule; it does not in the authors' code.
+    activation_bytes : float
+        Activations on each GPU, 0 if the model does not count them.
     """
 
     gpu: GPU
@@ -395,6 +562,7 @@ class TrainingStep:
     bubble_fraction: float
     memory_bytes: float
     zero_bubble_latency: bool = False
+    activation_bytes: float = 0.0
 
     @property
     def n_gpu(self) -> int:
@@ -419,22 +587,25 @@ class TrainingStep:
     @cached_property
     def matmul_parts(self) -> Mapping[str, float]:
         """``matmul_s`` by what binds each of the products: seconds for each boundary, and latency."""
-        ds, fs, tokens = shard(self.model, self.parallelism)
         layer = dict.fromkeys(("arithmetic", "shared memory", "L2", "HBM", "latency"), 0.0)
-        for count, gradient in _PRODUCTS:
-            products = matmul_breakdown(
-                self.gpu, [ds, fs], [fs, ds], tokens, gradient, word_bytes=self.model.word_bytes
+        for count, d1, d2, tokens, gradient in _layer_products(self.model, self.parallelism):
+            product = matmul_breakdown(
+                self.gpu, d1, d2, tokens, gradient, word_bytes=self.model.word_bytes
             )
-            for i in range(2):
-                times = {
-                    "HBM": products.hbm_s[i],
-                    "L2": products.l2_s[i],
-                    "shared memory": products.shared_memory_s[i],
-                    "arithmetic": products.arithmetic_s[i],
-                }
-                slowest = max(times, key=lambda name: float(times[name]))
-                layer[slowest] += count * float(times[slowest])
-                layer["latency"] += count * float(products.latency_s[i])
+            times = {
+                "HBM": product.hbm_s,
+                "L2": product.l2_s,
+                "shared memory": product.shared_memory_s,
+                "arithmetic": product.arithmetic_s,
+            }
+            slowest = max(times, key=lambda name: float(times[name]))
+            layer[slowest] += count * float(times[slowest])
+            layer["latency"] += count * float(product.latency_s)
+        if self.model.extras.attention:
+            tokens = _attention_tokens(self.model, self.parallelism)
+            degree = self.parallelism.tensor_parallel
+            layer["arithmetic"] += float(score_seconds(self.gpu, self.model, degree, tokens))
+            layer["latency"] += score_kernels(self.model.extras) * self.gpu.matmul_latency_s
         passes = self.matmul_s / sum(layer.values())
         return {name: seconds * passes for name, seconds in layer.items()}
 
@@ -493,22 +664,117 @@ class TrainingStep:
 
 # -------------------------------------------------------------------------------------- the times
 
-#: Matrix products of a layer in each orientation of its two matrices: forward and backward, and the
-#: gradient of the weights.
-_PRODUCTS = ((2, False), (1, True))
 
-#: Matrix products of a layer: those of both orientations.
-PRODUCTS_IN_LAYER = 2 * sum(count for count, _ in _PRODUCTS)
+def products_in_mlp(extras: Extras) -> int:
+    """Matrix products of one MLP in a step: two forward, two backward, two gradients of weights."""
+    return 2 * (extras.forward_passes + 2)
 
 
-def layer_seconds(gpu: GPU, ds: Any, fs: Any, tokens: Any, word_bytes: float) -> Any:
-    """Seconds of the six matrix products of one layer on shards of ds x fs; floats or arrays."""
+def products_in_attention(extras: Extras) -> int:
+    """Kernels of one layer's attention in a step: as many projections as products of an MLP, and scores."""
+    return products_in_mlp(extras) + score_kernels(extras) if extras.attention else 0
+
+
+def score_kernels(extras: Extras) -> int:
+    """Kernels that compute scores in a step: one forward, one backward, which also computes them again."""
+    return extras.forward_passes + 1
+
+
+def layer_seconds(
+    gpu: GPU, ds: Any, fs: Any, tokens: Any, word_bytes: float, forward_passes: int = 1
+) -> Any:
+    """Seconds of the matrix products of one MLP on shards of ds x fs; floats or arrays.
+
+    Six of them, and two more with each further forward pass.
+    """
     rows, columns = np.stack([ds, fs]), np.stack([fs, ds])
     total = sum(
         count * matmul_seconds(gpu, rows, columns, tokens, word_bytes, gradient)
-        for count, gradient in _PRODUCTS
+        for count, gradient in ((forward_passes + 1, False), (1, True))
     )
     return total[0] + total[1]
+
+
+def _projections(ds: Any, hs: Any, forward_passes: int) -> Iterator[tuple[int, Any, Any, bool]]:
+    """Products of the projections on shards of ds channels outside and hs inside: count, sides, gradient."""
+    for outputs, inputs in ((3 * hs, ds), (ds, hs)):
+        yield forward_passes, outputs, inputs, False
+        yield 1, inputs, outputs, False
+        yield 1, outputs, inputs, True
+
+
+def score_seconds(gpu: GPU, model: Model, tensor_parallel: Any, tokens: Any) -> Any:
+    """Seconds of the arithmetic of scores in one layer, at the useful rate, split by heads."""
+    macs = model._count(attention.score_macs()) * (model.extras.score_passes + 2)
+    return FLOP_PER_MAC * macs * tokens / (tensor_parallel * gpu.useful_flop_per_s)
+
+
+def attention_seconds(
+    gpu: GPU, model: Model, tensor_model: Any, tensor_ff: Any, tokens: Any
+) -> Any:
+    """Seconds of one layer's attention on one microbatch; degrees and tokens are floats or arrays."""
+    ds, hs = model.d_model / tensor_model, model.d_model / tensor_ff
+    projections = sum(
+        count * matmul_seconds(gpu, d1, d2, tokens, model.word_bytes, gradient)
+        for count, d1, d2, gradient in _projections(ds, hs, model.extras.forward_passes)
+    )
+    scores = score_seconds(gpu, model, tensor_model * tensor_ff, tokens)
+    return projections + scores + score_kernels(model.extras) * gpu.matmul_latency_s
+
+
+def _layer_products(
+    model: Model, parallelism: Parallelism
+) -> Iterator[tuple[float, float, float, float, bool]]:
+    """Products of a layer and microbatch on one GPU: count, sides, tokens, whether of a gradient."""
+    ds, fs, tokens = shard(model, parallelism)
+    passes = model.extras.forward_passes
+    experts = model.sparsity / parallelism.expert_parallel
+    for count, gradient in ((passes + 1, False), (1, True)):
+        for d1, d2 in ((ds, fs), (fs, ds)):
+            yield experts * count, d1, d2, tokens, gradient
+    if model.extras.attention:
+        together = _attention_tokens(model, parallelism)
+        hs = model.d_model / parallelism.tensor_ff_parallel
+        for count, d1, d2, gradient in _projections(ds, hs, passes):
+            yield count, d1, d2, together, gradient
+
+
+def _attention_tokens(model: Model, parallelism: Parallelism) -> float:
+    """Tokens of a microbatch on a GPU, of all its experts together."""
+    groups = parallelism.data_parallel * parallelism.expert_parallel * parallelism.microbatches
+    return model.batch_tokens / groups
+
+
+def weight_bytes(model: Model, data: Any, expert: Any) -> Any:
+    """Bytes of weights, gradients and optimizer state in a cluster; degrees are floats or arrays."""
+    common = {"w": float(model.word_bytes), "N_DP": data}
+    total = value_of(cluster_memory(), P=float(model.params), **common)
+    if model.extras.attention:
+        again = float(model.attention_params)
+        total = total + value_of(expert_replica_memory(), P_attention=again, N_EP=expert, **common)
+    return total
+
+
+def activation_bytes(
+    model: Model, stages: Any, microbatches: Any, interleaving: Any, zero_bubble: Any
+) -> Any:
+    """Bytes of activations in a cluster, 0 if they are not counted; floats or arrays."""
+    if model.extras.activation_memory is None:
+        return 0.0
+    kept, again = model.activation_words
+    values = {
+        "b": float(model.batch_tokens),
+        "L": float(model.layers),
+        "N_PP": stages,
+        "K": microbatches,
+        "c_kept": kept,
+        "c_again": again,
+    }
+    return np.where(
+        zero_bubble,
+        value_of(activation_memory.cluster_activations(True), **values),
+        value_of(activation_memory.cluster_activations(False), **values, v=interleaving),
+    )
 
 
 def shard(model: Model, parallelism: Parallelism) -> tuple[int, int, int]:
@@ -604,22 +870,28 @@ def training_step(
     _check_possible(gpu, model, parallelism)
     n_gpu = float(parallelism.n_gpu)
     ds, fs, tokens = shard(model, parallelism)
+    extras = model.extras
     values = {
         "L": float(model.layers),
         "E": float(model.sparsity),
-        "P": float(model.params),
-        "b": float(model.batch_tokens),
-        "w": float(model.word_bytes),
-        "N_GPU": n_gpu,
-        "F_peak": gpu.peak_flop_per_s,
-        "N_DP": float(parallelism.data_parallel),
         "N_PP": float(parallelism.pipeline_parallel),
         "N_EP": float(parallelism.expert_parallel),
         "K": float(parallelism.microbatches),
         "v": float(parallelism.interleaving),
     }
-    layer = layer_seconds(gpu, float(ds), float(fs), float(tokens), model.word_bytes)
+    layer = layer_seconds(
+        gpu, float(ds), float(fs), float(tokens), model.word_bytes, extras.forward_passes
+    )
     matmul = value_of(matmul_step_time(), **values, t_layer=layer)
+    if extras.attention:
+        layer = attention_seconds(
+            gpu,
+            model,
+            float(parallelism.tensor_model_parallel),
+            float(parallelism.tensor_ff_parallel),
+            _attention_tokens(model, parallelism),
+        )
+        matmul += value_of(attention_step_time(), **values, t_attention=layer)
     step, moved = step_seconds(
         gpu,
         model.load,
@@ -631,18 +903,41 @@ def training_step(
         np.array([matmul]),
         zero_bubble_latency,
     )
+    activations = float(_activations(model, parallelism)) / n_gpu
+    ideal = value_of(
+        arithmetic_time(),
+        **model.work,
+        b=float(model.batch_tokens),
+        N_GPU=n_gpu,
+        F_peak=gpu.peak_flop_per_s,
+    )
     idle = 0.0 if parallelism.zero_bubble else float(value_of(bubble_fraction(), **values))
     return TrainingStep(
         gpu=gpu,
         model=model,
         parallelism=parallelism,
         step_s=float(step[0]),
-        arithmetic_s=float(value_of(arithmetic_time(), **values)),
+        arithmetic_s=float(ideal),
         matmul_s=float(matmul),
         **{field.name: float(getattr(moved, field.name)[0]) for field in fields(moved)},
         bubble_fraction=idle,
-        memory_bytes=float(value_of(cluster_memory(), **values)) / n_gpu,
+        memory_bytes=float(_weights(model, parallelism)) / n_gpu + activations,
         zero_bubble_latency=zero_bubble_latency,
+        activation_bytes=activations,
+    )
+
+
+def _weights(model: Model, parallelism: Parallelism) -> Any:
+    return weight_bytes(model, float(parallelism.data_parallel), float(parallelism.expert_parallel))
+
+
+def _activations(model: Model, parallelism: Parallelism) -> Any:
+    return activation_bytes(
+        model,
+        float(parallelism.pipeline_parallel),
+        float(parallelism.microbatches),
+        float(parallelism.interleaving),
+        parallelism.zero_bubble,
     )
 
 
@@ -669,6 +964,11 @@ def _check_possible(gpu: GPU, model: Model, parallelism: Parallelism) -> None:
     for name, (whole_name, degree, whole) in divided.items():
         if whole % degree:
             raise ValueError(f"{name} must divide {whole_name} {whole}, got a degree of {degree}")
+    if model.extras.attention and model.d_model % parallelism.tensor_ff_parallel:
+        raise ValueError(
+            f"tensor_ff must divide d_model {model.d_model} for attention, "
+            f"got a degree of {parallelism.tensor_ff_parallel}"
+        )
     tokens = model.batch_tokens // (model.sparsity * parallelism.data_parallel)
     if tokens == 0 or tokens % parallelism.microbatches:
         raise ValueError(
@@ -686,13 +986,9 @@ def _check_possible(gpu: GPU, model: Model, parallelism: Parallelism) -> None:
         raise ValueError(
             f"interleaving times the pipeline stages must divide layers {model.layers}, got {blocks}"
         )
-    needed = value_of(
-        cluster_memory(),
-        P=float(model.params),
-        w=float(model.word_bytes),
-        N_DP=float(parallelism.data_parallel),
-    )
-    if needed > parallelism.n_gpu * gpu.hbm_bytes:
+    weights, activations = _weights(model, parallelism), _activations(model, parallelism)
+    if activations > parallelism.n_gpu * gpu.hbm_bytes - weights:
+        needed = weights + activations
         raise ValueError(
             f"memory needed on each GPU must be at most its {gpu.hbm_bytes / 1e9:g} GB, "
             f"got {needed / parallelism.n_gpu / 1e9:.4g} GB"

@@ -22,10 +22,23 @@ class Shape(NamedTuple):
     experts: int
     batch: int  # tokens
     word: int  # bytes
+    sequence: int = 2048  # tokens
+    attention: bool = False
+    kept: str | None = None  # "full", "selective" or "recompute"
 
     @property
     def params(self) -> int:
-        return 2 * self.d * self.f * self.layers * self.experts
+        return 2 * self.d * self.f * self.layers * self.experts + self.attention_params
+
+    @property
+    def attention_params(self) -> int:
+        return 4 * self.d * self.d * self.layers if self.attention else 0
+
+    @property
+    def flop_per_token(self) -> float:
+        """Forward and backward, each thing once."""
+        scores = self.sequence * self.d * self.layers if self.attention else 0
+        return 6 * (2 * self.d * self.f * self.layers + self.attention_params + scores)
 
 
 class Split(NamedTuple):
@@ -102,13 +115,57 @@ def step_matmul_seconds(
     gpu: GPU, m: Shape, dp: int, td: int, tf: int, pp: int, ep: int, k: int
 ) -> float:
     ds, fs, z = m.d // td, m.f // tf, m.batch // (dp * k * m.experts)
+    forwards = 2 if m.kept == "recompute" else 1
     once = (
-        2 * matmul_seconds(gpu, ds, fs, z, m.word, False)
-        + 2 * matmul_seconds(gpu, fs, ds, z, m.word, False)
+        (forwards + 1) * matmul_seconds(gpu, ds, fs, z, m.word, False)
+        + (forwards + 1) * matmul_seconds(gpu, fs, ds, z, m.word, False)
         + matmul_seconds(gpu, ds, fs, z, m.word, True)
         + matmul_seconds(gpu, fs, ds, z, m.word, True)
     )
-    return (m.layers // pp) * (m.experts // ep) * k * once
+    seconds = (m.layers // pp) * (m.experts // ep) * k * once
+    if m.attention:
+        z = m.batch / (dp * k * ep)
+        seconds += (m.layers // pp) * k * attention_seconds(gpu, m, td, tf, z)
+    return seconds
+
+
+def attention_seconds(gpu: GPU, m: Shape, td: int, tf: int, z: float) -> float:
+    ds, hs = m.d // td, m.d // tf
+    seconds = 0.0
+    for _ in range(2 if m.kept == "recompute" else 1):  # forward
+        seconds += matmul_seconds(gpu, 3 * hs, ds, z, m.word, False)
+        seconds += matmul_seconds(gpu, ds, hs, z, m.word, False)
+        seconds += gpu.matmul_latency_s
+    seconds += matmul_seconds(gpu, hs, ds, z, m.word, False)
+    seconds += matmul_seconds(gpu, ds, 3 * hs, z, m.word, False)
+    seconds += matmul_seconds(gpu, 3 * hs, ds, z, m.word, True)
+    seconds += matmul_seconds(gpu, ds, hs, z, m.word, True)
+    seconds += gpu.matmul_latency_s
+    times = 4 if m.kept in ("selective", "recompute") else 3
+    seconds += times * 2 * m.sequence * m.d * z / (td * tf) / gpu.useful_flop_per_s
+    return seconds
+
+
+def held_bytes(m: Shape, dp: int, pp: int, ep: int, k: int, v: int, zero_bubble: bool) -> float:
+    """Bytes in the whole cluster."""
+    weights = m.params * m.word * (dp + 4) + m.attention_params * m.word * dp * (ep - 1)
+    if m.kept is None:
+        return weights
+    layer = m.word * (2 * m.d + 2 * m.f) + m.d
+    if m.attention:
+        layer += 6 * m.word * m.d + m.d
+        if m.kept == "full":
+            layer += (2 * m.word + 1) * m.sequence * m.d / 128
+    flying = float(pp)
+    if zero_bubble:
+        flying = 2 * pp - 1
+    elif v > 1:
+        flying = pp + (pp - 1) / v
+    flying = min(flying, k)
+    tokens = m.batch / k
+    if m.kept == "recompute":
+        return weights + (m.word * m.d * m.layers * flying + layer * pp) * tokens
+    return weights + layer * m.layers * flying * tokens
 
 
 # -------------------------------------------------------------------------------------- one step
@@ -130,18 +187,24 @@ def step(
         return words * m.word / (n_gpu * gpu.network[level].bytes_per_s / 2)
 
     dp_bandwidth = dp_latency = tp_bandwidth = tp_latency = 0.0
+    forwards = 2 if m.kept == "recompute" else 1
     for i in levels:
         hop = gpu.network[i].latency_s
-        dp_bandwidth = max(dp_bandwidth, move(i, 2 * (s.data[i] - 1) * m.params * above["data"][i]))
-        dp_latency += 2 * hop if s.data[i] > 1 else 0
-        rounds = 2 * m.layers
+        shared = m.attention_params
+        gradients = (s.data[i] - 1) * (m.params - shared) * above["data"][i]
+        wide = s.data[i] * s.expert[i] if m.attention else s.data[i]
+        gradients += (wide - 1) * shared * above["data"][i] * above["expert"][i]
+        dp_bandwidth = max(dp_bandwidth, move(i, 2 * gradients))
+        dp_latency += 2 * hop if wide > 1 else 0
         both = 0.0
-        for name, degrees, words in (
-            ("tensor_d", s.tensor_d, m.f),
-            ("tensor_f", s.tensor_f, m.d),
+        for name, degrees, forward, backward in (
+            ("tensor_d", s.tensor_d, [m.f] + [3 * m.d] * m.attention, [m.f] + [m.d] * m.attention),
+            ("tensor_f", s.tensor_f, [m.d] * (1 + m.attention), [m.d] * (1 + m.attention)),
         ):
-            both += move(i, 2 * (degrees[i] - 1) * words * rounds * m.batch * above[name][i])
-            tp_latency += 2 * rounds * hop if degrees[i] > 1 else 0
+            words = forwards * sum(forward) + sum(backward)
+            both += move(i, 2 * (degrees[i] - 1) * words * m.layers * m.batch * above[name][i])
+            times = forwards * len(forward) + len(backward)
+            tp_latency += 2 * times * m.layers * hop if degrees[i] > 1 else 0
         tp_bandwidth = max(tp_bandwidth, both)
 
     p2p_bandwidth = p2p_latency = 0.0
@@ -240,15 +303,22 @@ def level_products(degrees: tuple[int, ...], size: int) -> Iterator[tuple[int, .
             yield (i, *rest)
 
 
-def schedules(m: Shape, dp: int, pp: int) -> Iterator[tuple[int, int, bool]]:
+def schedules(
+    m: Shape, dp: int, pp: int, ep: int, memory: float
+) -> Iterator[tuple[int, int, bool]]:
     """Microbatches, interleaving and whether the schedule is free of a bubble."""
     tokens = m.batch // (m.experts * dp)
     if tokens == 0:
         return
     options = divisors(tokens)
-    for k in [k for k in options if k >= pp][:4]:
-        yield k, m.layers // pp if pp > 1 else 1, False
-    for k in [k for k in options if k >= 2 * pp][:1]:
+    v = m.layers // pp if pp > 1 else 1
+
+    def fits(k: int, v: int, zero_bubble: bool) -> bool:
+        return held_bytes(m, dp, pp, ep, k, v, zero_bubble) <= memory
+
+    for k in [k for k in options if k >= pp and fits(k, v, False)][:4]:
+        yield k, v, False
+    for k in [k for k in options if k >= 2 * pp and fits(k, 1, True)][:1]:
         yield k, 1, True
 
 
@@ -264,13 +334,13 @@ def candidates(gpu: GPU, m: Shape, n_gpu: int) -> Iterator[tuple[Split, float]]:
             tp = rest // pp // dp
             if m.batch % dp or (m.d * m.f) % tp:
                 continue
-            if m.params * m.word * dp + 4 * m.params * m.word > n_gpu * gpu.hbm_bytes:
-                continue
             for tf in divisors(tp):
                 td = tp // tf
                 if not math.isqrt(tp) <= tf <= 4 * math.isqrt(tp) or m.d % td or m.f % tf:
                     continue
-                for k, v, zero_bubble in schedules(m, dp, pp):
+                if m.attention and m.d % tf:
+                    continue
+                for k, v, zero_bubble in schedules(m, dp, pp, ep, n_gpu * gpu.hbm_bytes):
                     key = (td, tf, dp * k, pp, ep)
                     if key not in times:
                         times[key] = step_matmul_seconds(gpu, m, dp, td, tf, pp, ep, k) / k
@@ -292,7 +362,7 @@ def best(
             least = (result["step"], moved)
             winner, winning_split = result, split
     if winner is not None:
-        arithmetic = 6 * m.params / m.experts * m.batch / (gpu.peak_flop_per_s * n_gpu)
+        arithmetic = m.flop_per_token * m.batch / (gpu.peak_flop_per_s * n_gpu)
         winner["utilization"] = arithmetic / winner["step"]
         winner["run"] = winner["step"] * 20 * m.params / m.batch
     return winner, winning_split, count
@@ -302,7 +372,7 @@ def smallest_cluster(
     gpu: GPU, m: Shape, duration_s: float = 0.25 * 3.154e7, largest: float = math.inf
 ) -> tuple[int, dict[str, Any]] | None:
     """The smallest cluster of experts * 2**i that ends a run in time."""
-    needed = 120 * m.params**2 / m.experts / (duration_s * gpu.useful_flop_per_s)
+    needed = 20 * m.params * m.flop_per_token / (duration_s * gpu.useful_flop_per_s)
     n_gpu = m.experts
     while n_gpu < needed:
         n_gpu *= 2

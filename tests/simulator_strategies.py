@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dmcore.hardware import GPUS, NetworkLevel
 from dmcore.search import level_sizes, ordered_factorizations
-from dmcore.training_step import Model
+from dmcore.training_step import ACTIVATION_MEMORY, Extras, Model
 
 smooth = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 6]), st.integers(1, 6))
 
@@ -48,6 +48,9 @@ models = st.builds(
     st.sampled_from([1, 2, 4]),
 )
 
+extras = st.builds(Extras, st.booleans(), st.sampled_from([None, *ACTIVATION_MEMORY]))
+models_with_extras = st.builds(lambda model, extras: replace(model, extras=extras), models, extras)
+
 clusters = st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 18, 24, 30, 32, 36, 48, 64])
 
 
@@ -60,6 +63,9 @@ def plain_shape(model):
         model.sparsity,
         model.batch_tokens,
         model.word_bytes,
+        model.seq_len,
+        model.extras.attention,
+        model.extras.activation_memory,
     )
 
 

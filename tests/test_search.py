@@ -10,7 +10,13 @@ import plain_search
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from simulator_strategies import clusters, gpus, models, plain_shape, small_enough
+from simulator_strategies import (
+    clusters,
+    gpus,
+    models_with_extras,
+    plain_shape,
+    small_enough,
+)
 
 from dmcore import search
 from dmcore.hardware import GPUS, NetworkLevel
@@ -22,13 +28,13 @@ from dmcore.search import (
     ordered_factorizations,
     smallest_cluster,
 )
-from dmcore.training_step import Model, step_seconds, training_step
+from dmcore.training_step import Extras, Model, step_seconds, training_step
 
 SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, sparsity=6, seq_len=16)
 
 
 @settings(deadline=None, max_examples=120)
-@given(gpus(), models, clusters, st.booleans())
+@given(gpus(), models_with_extras, clusters, st.booleans())
 def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
     assume(small_enough(gpu, n_gpu))
     plain, _, count = plain_search.best(gpu, plain_shape(model), n_gpu, latency)
@@ -47,8 +53,9 @@ def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
 
 @pytest.mark.parametrize("gpu", ["V100 SXM", "H100 SXM", "H100 SXM Low Latency"])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_agrees_with_the_plain_search_at_full_size(gpu, sparse):
-    model = Model.from_laws(20480, sparse)
+@pytest.mark.parametrize("options", [Extras(), Extras(True, "selective")], ids=["paper", "extras"])
+def test_agrees_with_the_plain_search_at_full_size(gpu, sparse, options):
+    model = Model.from_laws(20480, sparse, extras=options)
     n_gpu = model.sparsity * 2**13
     plain, _, count = plain_search.best(GPUS[gpu], plain_shape(model), n_gpu)
     best = best_parallelism(gpu, model, n_gpu)
@@ -58,7 +65,7 @@ def test_agrees_with_the_plain_search_at_full_size(gpu, sparse):
 
 
 @settings(deadline=None, max_examples=120)
-@given(gpus(), models, clusters, st.booleans())
+@given(gpus(), models_with_extras, clusters, st.booleans())
 def test_bounds_are_below_the_time_of_every_layout(gpu, model, n_gpu, latency):
     candidates = search._candidates(gpu, model, n_gpu)
     assume(len(candidates))
@@ -103,7 +110,7 @@ def test_bound_is_close_enough_to_save_work():
 
 
 @settings(deadline=None, max_examples=60)
-@given(gpus(), models, clusters)
+@given(gpus(), models_with_extras, clusters)
 def test_every_layout_splits_degrees_and_levels_exactly(gpu, model, n_gpu):
     candidates = search._candidates(gpu, model, n_gpu)
     assume(len(candidates))
@@ -146,7 +153,7 @@ def test_equal_times_go_to_the_least_bandwidth_time():
 
 
 @settings(deadline=None, max_examples=25)
-@given(gpus(), models, st.floats(1e-12, 1e-4))
+@given(gpus(), models_with_extras, st.floats(1e-12, 1e-4))
 def test_smallest_cluster_agrees_with_the_plain_one(gpu, model, duration_years):
     gpu = replace(gpu, matmul_latency_s=max(gpu.matmul_latency_s, 1e-7))
     largest = 16 * model.sparsity

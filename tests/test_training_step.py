@@ -10,7 +10,7 @@ import plain_search
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from simulator_strategies import clusters, gpus, models, plain_shape
+from simulator_strategies import clusters, gpus, models_with_extras, plain_shape
 
 from dmcore.hardware import GPUS
 from dmcore.training_step import Model, Parallelism, training_step
@@ -41,7 +41,7 @@ def as_parallelism(split):
 
 
 @settings(deadline=None, max_examples=150)
-@given(gpus(), models, clusters, st.booleans(), st.randoms())
+@given(gpus(), models_with_extras, clusters, st.booleans(), st.randoms())
 def test_agrees_with_the_plain_one(gpu, model, n_gpu, latency, random):
     shape = plain_shape(model)
     some = list(islice(plain_search.candidates(gpu, shape, n_gpu), 2000))
