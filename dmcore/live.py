@@ -24,7 +24,7 @@ import sympy as sp
 
 import dmcore.figures
 from dmcore.checks import check_choice, check_positive
-from dmcore.explorer import Axis, Curve, Explorer, Slider
+from dmcore.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.expressions import compiled, javascript
 from dmcore.numbers import readable
 from dmcore.plots import COLORS, SvgFigure, canvas, draw_explorer, label_line, scale_axis
@@ -84,18 +84,8 @@ class LiveFigure:
             "x": {"symbol": of.x_symbol, **_range(of.x)},
             "y": _range(of.y),
             "points": of.points,
-            "constants": _numbers(of.constants),
-            "controls": [
-                {"symbol": control.symbol, **_range(control)}
-                | {"default": control.default, "whole": control.whole}
-                if isinstance(control, Slider)
-                else {
-                    "label": control.label,
-                    "options": {name: _numbers(sets) for name, sets in control.options.items()},
-                    "default": control.default,
-                }
-                for control in of.controls
-            ],
+            "constants": numbers_data(of.constants),
+            "controls": [control_data(control) for control in of.controls],
             "curves": [_curve(curve) for curve in of.curves],
             "bands": [
                 {"label": band.label, "vertical": band.vertical}
@@ -115,7 +105,7 @@ class LiveFigure:
         }
 
     def _repr_html_(self) -> str:
-        return _page_html(self.explorer.name, self.spec(), draw_explorer(self.explorer))
+        return page_html(self.explorer.name, self.spec(), draw_explorer(self.explorer))
 
     def __repr__(self) -> str:
         return f"<live figure: {self.explorer.alt}>"
@@ -217,12 +207,20 @@ class Mix:
         Names, from the bottom up.
     multiply : bool
         Whether the columns multiply, so that their logarithms to base 2 are stacked, rather than add.
+    high : float, optional
+        End of the axis, as a logarithm to base 2 if the columns multiply; by default the tallest stack.
     """
 
     title: str
     alt: str
     columns: tuple[str, ...]
     multiply: bool = False
+    high: float | None = None
+
+    def stacked(self, runs: Runs) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+        """The height of each column of those runs."""
+        columns = [runs.numbers(name) for name in self.columns]
+        return [np.log2(column) for column in columns] if self.multiply else columns
 
 
 @dataclass(frozen=True)
@@ -364,15 +362,15 @@ class GridFigure:
     def _draw_mix(self, axes: Any, mix: Mix, choice: tuple[str, ...]) -> None:
         runs = self.runs[choice]
         axes.set_ylabel(mix.title)
+        axes.set_ylim(0, self._tallest(mix))
         if mix.multiply:
             axes.yaxis.set_major_formatter(lambda value, _: f"$2^{{{value:g}}}$")
         if not len(runs):
             return
         xs = runs.numbers(self.x_column) / self.x.per_unit
         below = np.zeros(len(runs))
-        for index, name in enumerate(mix.columns):
-            part = runs.numbers(name)
-            above = below + (np.log2(part) if mix.multiply else part)
+        for index, (name, part) in enumerate(zip(mix.columns, mix.stacked(runs), strict=True)):
+            above = below + part
             color = COLORS[index % len(COLORS)]
             axes.fill_between(xs, below, above, color=color, alpha=0.32, linewidth=0, step="mid")
             widest = int(np.argmax(above - below))
@@ -409,6 +407,7 @@ class GridFigure:
                 "alt": self.mix.alt,
                 "columns": list(self.mix.columns),
                 "powers": self.mix.multiply,
+                "high": self._tallest(self.mix),
             },
             "series": [
                 {
@@ -426,6 +425,13 @@ class GridFigure:
             ],
         }
 
+    def _tallest(self, mix: Mix) -> float:
+        """End of the axis of the stacked columns, the same for all combinations."""
+        if mix.high is not None:
+            return mix.high
+        tops = (sum(mix.stacked(runs)) for runs in self.runs.values() if len(runs))
+        return 1.04 * max((float(np.max(top)) for top in tops), default=1.0)
+
     def _packed(self, values: Sequence[float] | Sequence[str]) -> Any:
         """Values as JSON: few digits, whole numbers without a point, each text only once."""
         if any(isinstance(value, str) for value in values):
@@ -434,13 +440,25 @@ class GridFigure:
         return [_short(float(value), self.digits) for value in values]
 
     def _repr_html_(self) -> str:
-        return _page_html(self.name, self.spec(), self.still())
+        return page_html(self.name, self.spec(), self.still())
 
     def __repr__(self) -> str:
         return f"<figure of {len(self.runs)} series: {self.alt}>"
 
 
-def _page_html(name: str, spec: Mapping[str, Any], still: SvgFigure) -> str:
+def control_data(control: Slider | Menu) -> dict[str, Any]:
+    """A control as data for the page's script."""
+    if isinstance(control, Slider):
+        kind = {"default": control.default, "whole": control.whole}
+        return {"symbol": control.symbol, **_range(control), **kind}
+    return {
+        "label": control.label,
+        "options": {name: numbers_data(sets) for name, sets in control.options.items()},
+        "default": control.default,
+    }
+
+
+def page_html(name: str, spec: Mapping[str, Any], still: SvgFigure) -> str:
     """The still figure and the data of the live one, as the page's script looks for them."""
     data = json.dumps(spec, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return (
@@ -457,7 +475,7 @@ def _function(expr: sp.Expr) -> dict[str, Any]:
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
-    drawn = {"label": curve.label, "dashed": curve.dashed, "fixed": _numbers(curve.fixed)}
+    drawn = {"label": curve.label, "dashed": curve.dashed, "fixed": numbers_data(curve.fixed)}
     place = {} if curve.label_at is None else {"at": curve.label_at}
     return {**drawn, **place, **_function(curve.expr)}
 
@@ -483,7 +501,7 @@ def _column(column: Column) -> dict[str, Any]:
     }
 
 
-def _numbers(values: Mapping[str, float]) -> dict[str, float | str]:
+def numbers_data(values: Mapping[str, float]) -> dict[str, float | str]:
     """Values for JSON, which has no infinity: that becomes a text, which JavaScript reads as one."""
     return {
         name: float(value) if math.isfinite(value) else f"{'-' if value < 0 else ''}Infinity"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import log10
+from math import floor, log10
 from typing import Any
 
 import ipywidgets as ipw
@@ -11,20 +11,23 @@ import ipywidgets as ipw
 from dmcore.derivation import building_page
 from dmcore.explorer import Explorer, Menu, Slider
 from dmcore.live import GridFigure, LiveFigure
+from dmcore.live_cluster import ClusterFigure
 from dmcore.numbers import readable
 from dmcore.plots import SvgFigure, draw_explorer
 
 __all__ = ["explore", "interact"]
 
 
-def explore(explorer: Explorer | GridFigure) -> Any:
-    """The figure of an explorer, or of simulated runs, with its controls.
+def explore(explorer: Explorer | GridFigure | ClusterFigure) -> Any:
+    """The figure of an explorer, of simulated runs, or of a cluster to simulate, with its controls.
 
     Returns
     -------
-    ipywidgets.VBox or LiveFigure or GridFigure
+    ipywidgets.VBox or LiveFigure or GridFigure or ClusterFigure
         A widget in a kernel; while the book is built, a figure that the page's script makes live.
     """
+    if isinstance(explorer, ClusterFigure):
+        return explorer if building_page() else _simulate(explorer)
     if isinstance(explorer, GridFigure):
         return explorer if building_page() else _pick(explorer)
     if building_page():
@@ -86,15 +89,32 @@ def _pick(figure: GridFigure) -> ipw.VBox:
     return interact(lambda **given: figure.still(tuple(given.values())), choices=choices)
 
 
+def _simulate(figure: ClusterFigure) -> ipw.VBox:
+    def draw(**values: float) -> str:
+        runs = figure.runs(values)
+        facts = figure.start.facts
+        rows = [
+            f"<tr><td>{fact.label}</td>"
+            f"<td><b>{'none' if value is None else readable(value, 4)}</b> {fact.unit}</td></tr>"
+            for fact in facts
+            for value in (runs.facts[fact.name],)
+        ]
+        return f"{figure.still(runs)._repr_html_()}<table>{''.join(rows)}</table>"
+
+    # A sweep takes longer than a slider's next step, so it waits for the hand to rest.
+    return _panel(figure.controls, draw, continuous=False)
+
+
 def _panel(
     controls: tuple[Slider | Menu, ...],
     draw: Callable[..., str],
     choices: Mapping[str, tuple[str, ...]] | None = None,
+    continuous: bool = True,
 ) -> ipw.VBox:
     """Controls over an HTML view that is drawn again when one of them moves."""
     view = ipw.HTML()
     sliders = {
-        control.symbol: (control, _slider(control))
+        control.symbol: (control, _slider(control, continuous))
         for control in controls
         if isinstance(control, Slider)
     }
@@ -145,13 +165,13 @@ def _panel(
     return ipw.VBox([*pickers.values(), *ordered, view])
 
 
-def _slider(control: Slider) -> Any:
+def _slider(control: Slider, continuous: bool = True) -> Any:
     unit = f" ({control.unit})" if control.unit else ""
     shared = {
         "description": f"{control.label}{unit}",
         "style": {"description_width": "16em"},
         "layout": ipw.Layout(width="34em", max_width="100%"),
-        "continuous_update": True,
+        "continuous_update": continuous,
     }
     low, high, default = (
         bound / control.per_unit for bound in (control.low, control.high, control.default)
@@ -161,11 +181,16 @@ def _slider(control: Slider) -> Any:
     if control.log:
         # A logarithmic slider takes the powers of ten of its ends.
         return ipw.FloatLogSlider(
-            value=default, min=log10(low), max=log10(high), step=0.01, **shared
+            value=default,
+            min=log10(low),
+            max=log10(high),
+            step=0.0005,
+            readout_format=".4g",
+            **shared,
         )
-    step = (high - low) / 200
+    step = 10.0 ** floor(log10((high - low) / 100))  # a round one, so that the start lies on it
     return ipw.FloatSlider(
-        value=default, min=low, max=high, step=step, readout_format=".3g", **shared
+        value=default, min=low, max=high, step=step, readout_format=".4g", **shared
     )
 
 

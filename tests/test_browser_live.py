@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from contextlib import contextmanager
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from test_live import grid, small
 
+from dmcore import sweep
 from dmcore.explorer import Menu
+from dmcore.figures.your_cluster import BATCH_LAWS, cluster
 from dmcore.live import LiveFigure, explorers
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
@@ -368,3 +372,179 @@ def test_grid(browser, alone):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     with opened(browser, link) as page:
         assert page.locator("[id='fig-grid--gpu']").input_value() == "B"
+
+
+# --------------------------------------------------------------------- sweeps: picked and simulated
+
+
+def shown_number(root, label):
+    """A number by its name; the page keeps it in full."""
+    entry = root.locator("dl > div").filter(has=root.page.get_by_text(label, exact=True))
+    return entry.locator("data").first.get_attribute("value")
+
+
+def simulated(page):
+    """Wait until the figure of a cluster has simulated what its controls say."""
+    page.evaluate(DRAWN)
+    page.wait_for_selector(
+        "figure#fig-your-cluster .dm-running [aria-busy=false]", state="attached"
+    )
+    page.evaluate(DRAWN)
+
+
+def settings_of(page, figure):
+    """Every symbol, as the controls tell it."""
+    values = {}
+    for control in figure.controls:
+        if isinstance(control, Menu):
+            key = re.sub("[^a-z0-9]+", "-", control.label.lower())
+            chosen = page.locator(f"[id='fig-your-cluster--{key}']").input_value()
+            values.update(control.options[chosen])
+    for control in figure.controls:
+        if not isinstance(control, Menu):
+            box = page.locator(f"[id='fig-your-cluster--{control.symbol}']")
+            values[control.symbol] = float(box.get_attribute("data-value")) * control.per_unit
+    return values
+
+
+def check_cluster(page, figure, at=None):
+    """Hold the numbers of the figure against dmcore's for the settings that it shows."""
+    simulated(page)
+    root = page.locator("figure#fig-your-cluster")
+    settings = settings_of(page, figure)
+    runs = figure.runs(settings)
+    flop = runs.numbers("training_flop")
+    at = at or figure.start.start
+    row = int(np.argmin(np.abs(np.log(flop / at))))
+    expected = {
+        "Largest feasible run": flop.max(),
+        "Linear scaling ends": runs.facts["linear_end"],
+        "Last run in linear scaling": runs.facts["last_linear"],
+        "GPUs": runs.numbers("n_gpu")[row],
+        "Utilization": runs.numbers("utilization")[row] / 0.01,
+        "Length of the run": runs.numbers("months")[row],
+    }
+    for label, value in expected.items():
+        if value is None:
+            assert shown_number(root, label) == "none"
+        else:
+            assert float(shown_number(root, label)) == pytest.approx(value, rel=TOLERANCE), label
+    assert shown_number(root, "Most of the step") == runs.columns["binding"][row]
+    return settings, runs
+
+
+def test_cluster(browser, homes):
+    """Drag, type, choose, save, link and reset: the runs are always dmcore's."""
+    figure = cluster()
+    home = homes["your-cluster"].as_uri()
+    with opened(browser, home) as page:
+        root = page.locator("figure#fig-your-cluster")
+        root.locator(".dm-running svg").first.wait_for()
+        settings, _ = check_cluster(page, figure)
+        assert settings == pytest.approx(figure.defaults(), rel=1e-12)
+        root.locator(".dm-group summary").nth(0).click()
+        root.locator(".dm-group summary").nth(1).click()
+        box = page.locator("[id='fig-your-cluster--beta_beyond']")
+        box.scroll_into_view_if_needed()
+        place = box.bounding_box()
+        middle = place["y"] + place["height"] / 2
+        page.mouse.move(place["x"] + place["width"] / 3, middle)
+        page.mouse.down()
+        page.mouse.move(place["x"] + 0.6 * place["width"], middle, steps=12)
+        page.mouse.up()
+        settings, _ = check_cluster(page, figure)
+        assert settings["beta_beyond"] != figure.defaults()["beta_beyond"]
+        for symbol, text in (("F_peak", "4000"), ("node_size", "72"), ("ell_hop", "0.5")):
+            field = page.locator(f"[id='fig-your-cluster--{symbol}-number']")
+            field.fill(text)
+            field.press("Enter")
+        at = page.locator("[id='fig-your-cluster--x-number']")
+        at.fill("3e28")
+        at.press("Enter")
+        settings, runs = check_cluster(page, figure, 3e28)
+        assert settings["node_size"] == 72
+        assert "changed" in root.locator("option:checked").first.text_content()
+        with page.expect_download() as saved:
+            root.get_by_role("button", name="Download CSV").click()
+        with open(saved.value.path(), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [float(row["n_gpu"]) for row in rows] == list(runs.columns["n_gpu"])
+        assert [float(row["utilization"]) for row in rows] == pytest.approx(
+            list(runs.columns["utilization"]), rel=TOLERANCE
+        )
+        assert {float(row["F_peak"]) for row in rows} == {4e15}
+        page.wait_for_function("location.hash.includes('x=')")
+        page.wait_for_timeout(500)
+        link = page.evaluate("location.href")
+        root.get_by_role("button", name="Reset").click()
+        settings, _ = check_cluster(page, figure)
+        assert settings == pytest.approx(figure.defaults(), rel=1e-12)
+    with opened(browser, link) as page:
+        settings, again = check_cluster(page, figure, 3e28)
+        assert settings["F_peak"] == pytest.approx(4e15)
+        assert again.columns == runs.columns
+
+
+def test_cluster_of_other_runs(browser, homes):
+    """Menus, a sweep that has no runs, and the words for both."""
+    figure = cluster()
+    with opened(browser, homes["your-cluster"].as_uri(), width=390) as page:
+        root = page.locator("figure#fig-your-cluster")
+        for key, option in (
+            ("gpu", "H100 SXM Infinite Network and LL"),
+            ("model", "sparse"),
+            ("batch-grows", "constant, 4 Mi tokens"),
+        ):
+            page.locator(f"[id='fig-your-cluster--{key}']").select_option(option)
+        settings, _ = check_cluster(page, figure)
+        assert math.isinf(settings["beta_beyond"])
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.wait_for_timeout(600)
+        assert "Infinite Network" in root.locator("p.dm-hidden[role=status]").inner_text()
+        at = page.locator("[id='fig-your-cluster--x-number']")
+        at.fill("1e36")
+        at.press("Enter")
+        page.evaluate(DRAWN)
+        assert "is beyond the largest run" in root.locator(".dm-nearest").inner_text()
+        root.get_by_role("button", name="Reset").click()
+        page.locator("[id='fig-your-cluster--months-number']").fill("0.01")
+        page.locator("[id='fig-your-cluster--months-number']").press("Enter")
+        field = page.locator("[id='fig-your-cluster--ell_matmul-number']")
+        root.locator(".dm-group summary").nth(0).click()
+        field.fill("100")
+        field.press("Enter")
+        simulated(page)
+        # No cluster is quick enough for even the first model of this one.
+        assert len(figure.runs(settings_of(page, figure))) == 0
+        assert shown_number(root, "Largest feasible run") == "none"
+        assert "No run of this kind" in root.locator(".dm-nearest").inner_text()
+        assert "latency of its matrix products" in root.locator(".dm-progress").inner_text()
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_sweeps_to_pick(browser, homes, kind):
+    """The grid of a page holds dmcore's sweeps."""
+    with opened(browser, homes[f"sweeps-{kind}"].as_uri()) as page:
+        root = page.locator(f"figure#fig-sweeps-{kind}")
+        root.locator(".dm-running svg").first.wait_for()
+        for gpu, words, length, months in (
+            ("H100 SXM", "as compute to the 1/6", "3 months", 3),
+            ("A100 SXM", "constant, 4 Mi tokens", "2 years", 24),
+        ):
+            for key, option in (
+                ("gpu", gpu),
+                ("batch-grows", words),
+                ("length-of-the-run", length),
+            ):
+                page.locator(f"[id='fig-sweeps-{kind}--{key}']").select_option(option)
+            page.evaluate(DRAWN)
+            found = sweep(gpu, kind == "sparse", BATCH_LAWS[words], duration_years=months / 12)
+            row = int(np.argmin(np.abs(np.log(found.training_flop / 1e29))))
+            for label, value in (
+                ("Utilization", found.utilization[row] / 0.01),
+                ("Largest feasible run", found.training_flop[-1]),
+                ("Linear scaling ends", found.linear_scaling_end),
+                ("GPUs", found.n_gpu[row]),
+            ):
+                assert float(shown_number(root, label)) == pytest.approx(value, rel=TOLERANCE)
+            assert shown_number(root, "Most of the step") == found.steps[row].binding

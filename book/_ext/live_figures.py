@@ -21,20 +21,33 @@ def _bundle(app: Sphinx) -> None:
     if app.builder.format != "html":
         return
     packages = node_modules(Path(app.outdir).parent)
-    target = packages.parent / "static" / "live"
+    # The worker goes into the script as a text: a page that is opened as a file may load no worker.
+    worker = packages.parent / "worker" / "worker.txt"
+    _esbuild(packages, "worker.js", f"--outfile={worker}")
+    _esbuild(
+        packages,
+        "live.js",
+        "live.css",
+        f"--alias:dm-worker={worker}",
+        "--loader:.txt=text",
+        f"--banner:js={_notice(packages)}",
+        f"--outdir={packages.parent / 'static' / 'live'}",
+    )
+
+
+def _esbuild(packages: Path, *arguments: str) -> None:
+    """Bundle files of :data:`SOURCE`, with options of where to."""
+    names = [str(SOURCE / each) if not each.startswith("-") else each for each in arguments]
     done = subprocess.run(
         [
             node_program("node"),
             str(packages / "esbuild" / "bin" / "esbuild"),
-            str(SOURCE / "live.js"),
-            str(SOURCE / "live.css"),
+            *names,
             "--bundle",
             "--minify",
             "--format=iife",
             "--target=es2023",
             "--charset=utf8",
-            f"--banner:js={_notice(packages)}",
-            f"--outdir={target}",
             "--log-level=warning",
         ],
         env={**node_environment(), "NODE_PATH": str(packages)},

@@ -122,7 +122,7 @@ export function sliderRow(spec, id, change) {
 
   function set(value) {
     current = value;
-    range.value = scale.place(value);
+    range.value = Math.min(scale.place(value), scale.steps); // a preset's value may be infinite
     range.dataset.value = value;
     range.setAttribute("aria-valuetext", withUnit(readable(value), unit));
     if (document.activeElement !== field) field.value = short(value);

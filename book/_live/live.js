@@ -2,11 +2,12 @@
 // The page's HTML says what a figure is, as JSON (dmcore/live.py); a kind below knows how to draw it.
 
 import { fragment, read, write } from "./address.js";
+import { cluster } from "./cluster.js";
 import { copy, element, tableView } from "./elements.js";
 import { expressions } from "./expressions.js";
 import { grid } from "./grid.js";
 
-const KINDS = { expressions, grid };
+const KINDS = { cluster, expressions, grid };
 const SETTLED_MS = 400;
 
 function mount(figure) {
@@ -31,13 +32,15 @@ function mount(figure) {
     /** A line for what the pointer or the keyboard is at; the kind says where it stands. */
     line: reading,
     reading: (text) => (reading.textContent = text),
+    /** Ask for a drawing. `symbol` is the slider that moved, null if no control did. */
     changed(symbol) {
-      moved = frameAsked && moved !== symbol ? undefined : symbol;
+      if (!frameAsked) moved = symbol;
+      else if (symbol !== null) moved = moved === null || moved === symbol ? symbol : undefined;
       frameAsked ||= requestAnimationFrame(() => {
         frameAsked = 0;
         draw();
       });
-      status.textContent = "";
+      if (symbol !== null) status.textContent = "";
     },
   };
   const kind = KINDS[spec.kind](spec, frame);

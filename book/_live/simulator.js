@@ -1,0 +1,457 @@
+// The simulator's search in the browser: what dmcore/search.py and dmcore/sweep.py do, in the same order.
+// No formula stands here. Each is made from its SymPy expression (dmcore/live_cluster.py), and called
+// with its arguments in the order that is written there.
+
+const BUBBLE_CHOICES = 4; // numbers of microbatches that are tried with a bubble,
+const ZERO_BUBBLE_CHOICES = 1; // and without
+const ROUNDING = 1 + 1e-9; // times computed in another order agree to better than this
+const DEGREES = 5; // data, slices of d_model and of d_ff, pipeline, expert: in this order everywhere
+const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
+
+/** The page's formulas as functions, by name. */
+export const compile = (formulas) =>
+  Object.fromEntries(
+    formulas.map(({ name, args, body }) => [name, new Function(...args, body)]),
+  );
+
+// ------------------------------------------------------------------------------- whole numbers
+
+function remember(make) {
+  const known = new Map();
+  return (value) => {
+    if (!known.has(value)) known.set(value, make(value));
+    return known.get(value);
+  };
+}
+
+const gcd = (a, b) => (b ? gcd(b, a % b) : a);
+
+/** Divisors in ascending order. */
+const divisors = remember((n) => {
+  let found = [1];
+  for (let prime = 2; n > 1; prime += prime === 2 ? 1 : 2) {
+    if (prime * prime > n) prime = n;
+    const powers = [1];
+    while (n % prime === 0) {
+      n /= prime;
+      powers.push(powers.at(-1) * prime);
+    }
+    found = powers.flatMap((power) => found.map((divisor) => power * divisor));
+  }
+  return found.sort((a, b) => a - b);
+});
+
+/** All ways to write n as an ordered product of the degrees at one level. */
+const factorizations = remember((n) => {
+  const ways = (left, parts) =>
+    parts === 1
+      ? [[left]]
+      : divisors(left).flatMap((first) => ways(left / first, parts - 1).map((way) => [first, ...way]));
+  return ways(n, DEGREES);
+});
+
+const ROUND_NUMBERS = [...new Set([1, 3, 5, 7, 9].flatMap((m) => Array.from({ length: 60 }, (_, i) => m * 2 ** i)))]
+  .sort((a, b) => a - b);
+
+/** The closest number of the form m 2**i with m one of 1, 3, 5, 7, 9; the smaller on a tie. */
+export function closestRound(x) {
+  const found = ROUND_NUMBERS.findIndex((number) => number >= x);
+  const above = found < 0 ? ROUND_NUMBERS.length - 1 : found;
+  const below = Math.max(above - 1, 0);
+  return x - ROUND_NUMBERS[below] <= ROUND_NUMBERS[above] - x ? ROUND_NUMBERS[below] : ROUND_NUMBERS[above];
+}
+
+/** How many units each network level joins, node first: the largest divisor of what is left. */
+function levelSizes(network, gpus) {
+  let left = gpus;
+  const sizes = network.slice(0, -1).map(({ size }) => {
+    let joined = Math.min(size, left);
+    while (left % joined) joined -= 1;
+    left /= joined;
+    return joined;
+  });
+  return [...sizes, left];
+}
+
+// ------------------------------------------------------------------------------------- a model
+
+/** The model of a width that the scaling laws make. */
+export function makeModel(f, d, { sparse, batchLaw }, { seqLen, wordBytes, aspectRatio }) {
+  const ff = aspectRatio * d;
+  const layers = closestRound(f.layers(d, ff));
+  const experts = sparse ? closestRound(f.experts(d, ff)) : 1;
+  const params = f.parameters(d, ff, layers, experts);
+  const tokens = f.trainingTokens(params);
+  const flop = f.trainingFlop(params, experts);
+  const sequences = f[`batch_${batchLaw}`](flop, experts, seqLen);
+  const rounded =
+    batchLaw === "none" ? Math.floor(sequences) : experts * closestRound(sequences / experts);
+  const batch = rounded * seqLen;
+  return { d, ff, layers, experts, params, tokens, flop, batch, w: wordBytes, steps: tokens / batch };
+}
+
+// -------------------------------------------------------------------------------- one training step
+
+/** Seconds of the products of one MLP: four of weights and activations, two gradients of weights. */
+const layerSeconds = (f, gpu, rows, columns, tokens, w) =>
+  2 * (f.product(rows, columns, tokens, w, gpu) + f.product(columns, rows, tokens, w, gpu)) +
+  f.gradient(rows, columns, tokens, w, gpu) +
+  f.gradient(columns, rows, tokens, w, gpu);
+
+/** Seconds of one pass over the batch. */
+function pipelineSeconds(f, way, matmul, bandwidth, latency, zeroBubbleLatency) {
+  if (!way.zeroBubble) {
+    return f.pipeline(way.stages, way.microbatches, way.interleaving, matmul, bandwidth, latency);
+  }
+  return zeroBubbleLatency
+    ? f.zeroBubbleLatency(matmul, bandwidth, latency)
+    : f.zeroBubble(matmul, bandwidth);
+}
+
+// Seconds of each kind of traffic in a step, as they stand in an array: all-reduces of activations and of
+// gradients, transfers between stages and experts, and what each waits.
+const [TENSOR, TENSOR_WAIT, GRADIENTS, GRADIENTS_WAIT, TRANSFER, TRANSFER_WAIT, KINDS] = [0, 1, 2, 3, 4, 5, 6];
+
+/**
+ * Add the traffic of one level to that of the levels inside it: `moved` at `from` to `moved` at `to`. The
+ * level has the degrees `parts`; `left` are those of this level and all above, `above` of those above.
+ */
+function addLevel(f, { beta, hop }, model, gpus, interleaving, parts, left, above, moved, from, to) {
+  const { d, ff, layers, params, batch, w } = model;
+  const rounds = 2 * layers;
+  const tensor =
+    f.allReduce(parts[MODEL], ff, rounds, batch * above[MODEL], w, gpus, beta) +
+    f.allReduce(parts[FF], d, rounds, batch * above[FF], w, gpus, beta);
+  const gradients = f.allReduce(parts[DATA], params, 1, above[DATA], w, gpus, beta);
+  // What crosses here is what crosses above the levels inside, less what crosses above this one. Of
+  // the words a share stays below a level; of the waits none does: the last token decides.
+  const crossings = (at, stay) => f.crossings(layers, interleaving, at[PIPELINE], stay);
+  const words = crossings(left, 1 / left[EXPERT]) - crossings(above, 1 / above[EXPERT]);
+  const waits = crossings(left, +(left[EXPERT] === 1)) - crossings(above, +(above[EXPERT] === 1));
+  moved[to + TENSOR] = Math.max(moved[from + TENSOR], tensor);
+  moved[to + TENSOR_WAIT] =
+    moved[from + TENSOR_WAIT] +
+    f.allReduceWait(parts[MODEL], rounds, hop) +
+    f.allReduceWait(parts[FF], rounds, hop);
+  moved[to + GRADIENTS] = Math.max(moved[from + GRADIENTS], gradients);
+  moved[to + GRADIENTS_WAIT] = moved[from + GRADIENTS_WAIT] + f.allReduceWait(parts[DATA], 1, hop);
+  moved[to + TRANSFER] = moved[from + TRANSFER] + f.transfer(words, d, batch, w, gpus, beta);
+  moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.transferWait(waits, hop);
+}
+
+/** Seconds of a step whose traffic is `moved` from a place on. */
+function stepSeconds(f, way, moved, at, zeroBubbleLatency) {
+  const bandwidth = moved[at + TENSOR] + moved[at + TRANSFER];
+  const latency = moved[at + TENSOR_WAIT] + moved[at + TRANSFER_WAIT];
+  const pass = pipelineSeconds(f, way, way.matmul, bandwidth, latency, zeroBubbleLatency);
+  return pass + moved[at + GRADIENTS] + moved[at + GRADIENTS_WAIT];
+}
+
+/** The cause that takes most of a step, as dmcore.TrainingStep.binding names it. */
+function binding(f, gpu, model, way, moved, step) {
+  const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
+  const layer = { arithmetic: 0, "shared memory": 0, L2: 0, HBM: 0, latency: 0 };
+  for (const [count, name] of [[2, "product"], [1, "gradient"]]) {
+    for (const [d1, d2] of [[rows, columns], [columns, rows]]) {
+      const times = ["HBM", "L2", "shared memory", "arithmetic"].map((part) => [
+        part,
+        f[`${name} ${part}`](d1, d2, way.tokens, model.w, gpu),
+      ]);
+      const [slowest, seconds] = times.reduce((most, each) => (each[1] > most[1] ? each : most));
+      layer[slowest] += count * seconds;
+      layer.latency += count * f[`${name} latency`](gpu);
+    }
+  }
+  const total = Object.values(layer).reduce((sum, seconds) => sum + seconds);
+  const bandwidth = moved[TENSOR] + moved[TRANSFER];
+  const gradients = moved[GRADIENTS] + moved[GRADIENTS_WAIT];
+  const busy = Math.max(way.matmul, bandwidth);
+  const idle = way.zeroBubble ? 0 : f.bubble(way.stages, way.microbatches, way.interleaving);
+  const withBubble = busy / (1 - idle);
+  const network = "tensor, pipeline and expert";
+  const hidden = bandwidth > way.matmul;
+  const parts = [
+    ...(hidden ? [] : Object.entries(layer)).map(([name, seconds]) => [
+      `matmul ${name}`,
+      (seconds * way.matmul) / total,
+    ]),
+    [`${network} bandwidth`, hidden ? busy : 0],
+    ["bubble", withBubble - busy],
+    [`${network} latency`, Math.max(0, step - gradients - withBubble)],
+    ["data bandwidth", moved[GRADIENTS]],
+    ["data latency", moved[GRADIENTS_WAIT]],
+  ];
+  return parts.reduce((most, each) => (each[1] > most[1] ? each : most))[0];
+}
+
+// ---------------------------------------------------------------------------------- the search
+
+/** All ways to divide a step, not laid out over the network; each is given to `use`. */
+function eachWay(f, gpu, model, gpus, use) {
+  const { d, ff, layers, experts, params, batch, w } = model;
+  const expert = gcd(gpus, experts);
+  const rest = gpus / expert;
+  const room = gpus * gpu.hbmBytes;
+  const replicas = divisors(gcd(rest, batch)).filter(
+    (data) => data <= batch / experts && f.memory(params, w, data) <= room,
+  );
+  const choices = replicas.map((data) => divisors(Math.floor(batch / (experts * data))));
+  for (const slices of divisors(gcd(rest, d))) {
+    for (const ffSlices of divisors(gcd(rest, ff))) {
+      const root = Math.floor(Math.sqrt(slices * ffSlices));
+      if (ffSlices < root || ffSlices > 4 * root || rest % (slices * ffSlices)) continue;
+      const left = rest / (slices * ffSlices);
+      replicas.forEach((data, index) => {
+        const stages = left / data;
+        if (left % data || stages > layers || layers % stages) return;
+        const options = choices[index];
+        const share = Math.floor(batch / (data * experts));
+        const interleaved = stages === 1 ? 1 : layers / stages;
+        for (const zeroBubble of [false, true]) {
+          const first = options.findIndex((count) => count >= stages * (zeroBubble ? 2 : 1));
+          if (first < 0) continue;
+          const tried = zeroBubble ? ZERO_BUBBLE_CHOICES : BUBBLE_CHOICES;
+          for (const microbatches of options.slice(first, first + tried)) {
+            use({
+              data,
+              slices,
+              ffSlices,
+              stages,
+              expert,
+              microbatches,
+              interleaving: zeroBubble ? 1 : interleaved,
+              zeroBubble,
+              tokens: share / microbatches,
+            });
+          }
+        }
+      });
+    }
+  }
+}
+
+/** Seconds of traffic that no layout of a way goes below: dmcore.search proves it. */
+function leastTraffic(f, gpu, model, gpus, sizes) {
+  const { d, ff, layers, params, batch, w } = model;
+  const reach = gpu.network.map((_, i) =>
+    gpu.network.slice(i).reduce((sum, level) => sum + level.beta, 0),
+  );
+  const widest = Math.max(...gpu.network.map((level) => level.beta));
+  const hop = Math.min(...gpu.network.map((level) => level.hop));
+  const moved = new Float64Array(KINDS);
+  return (way) => {
+    let [tensor, data, inside] = [0, 0, 1];
+    for (let i = 0; i < sizes.length; i++) {
+      const words =
+        i === 0
+          ? ff * (way.slices - 1) + d * (way.ffSlices - 1)
+          : 2 * Math.sqrt(((ff * d) / inside) * way.slices * way.ffSlices) - ff - d;
+      tensor = Math.max(tensor, f.allReduce(1 + words, 1, 2 * layers, batch, w, gpus, reach[i]));
+      data = Math.max(data, f.allReduce(way.data / inside, params, 1, 1, w, gpus, reach[i]));
+      inside *= sizes[i];
+    }
+    const words = f.crossings(layers, way.interleaving, way.stages, 1 / way.expert);
+    const waits = f.crossings(layers, way.interleaving, way.stages, way.expert === 1 ? 1 : 0);
+    moved[TENSOR] = tensor;
+    moved[TENSOR_WAIT] =
+      f.allReduceWait(way.slices, 2 * layers, hop) + f.allReduceWait(way.ffSlices, 2 * layers, hop);
+    moved[GRADIENTS] = data;
+    moved[GRADIENTS_WAIT] = f.allReduceWait(way.data, 1, hop);
+    moved[TRANSFER] = f.transfer(words, d, batch, w, gpus, widest);
+    moved[TRANSFER_WAIT] = f.transferWait(waits, hop);
+    return moved;
+  };
+}
+
+/**
+ * A function that lays a way out over the network levels as well as possible: it answers with the best
+ * step so far, which it gets. Level by level, node first: no traffic of the levels above makes a step
+ * quicker, so a layout is given up once the levels so far take longer than the best.
+ */
+function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency) {
+  const last = sizes.length - 1;
+  const ways = sizes.slice(0, -1).map(factorizations);
+  const left = sizes.map(() => new Float64Array(DEGREES)); // degrees of a level and all above
+  const none = new Float64Array(DEGREES).fill(1);
+  const parts = sizes.map(() => none);
+  const moved = new Float64Array((sizes.length + 1) * KINDS); // traffic inside each level, and of all
+  let way;
+  let best;
+
+  function place(level) {
+    const here = left[level];
+    if (level === last) {
+      parts[level] = here;
+      finish(level, none);
+      return;
+    }
+    const above = left[level + 1];
+    for (const split of ways[level]) {
+      let fits = true;
+      for (let i = 0; i < DEGREES && fits; i++) fits = here[i] % split[i] === 0;
+      if (!fits) continue;
+      for (let i = 0; i < DEGREES; i++) above[i] = here[i] / split[i];
+      parts[level] = split;
+      if (finish(level, above) <= best.step * ROUNDING) place(level + 1);
+    }
+  }
+  function finish(level, above) {
+    const [from, to] = [level * KINDS, (level + 1) * KINDS];
+    const network = gpu.network[level];
+    addLevel(f, network, model, gpus, way.interleaving, parts[level], left[level], above, moved, from, to);
+    const step = stepSeconds(f, way, moved, to, zeroBubbleLatency);
+    if (level === last && step <= best.step) {
+      const bandwidth = moved[to + TENSOR] + moved[to + GRADIENTS] + moved[to + TRANSFER];
+      if (step < best.step || bandwidth < best.bandwidth) {
+        const layout = parts.map((degrees) => [...degrees]);
+        best = { step, bandwidth, way, moved: moved.slice(to), layout };
+      }
+    }
+    return step;
+  }
+  return (of, sofar) => {
+    [way, best] = [of, sofar];
+    left[0].set([way.data, way.slices, way.ffSlices, way.stages, way.expert]);
+    place(0);
+    return best;
+  };
+}
+
+/** The fastest way on a cluster, if its step takes at most `cutoff` seconds. */
+function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
+  const sizes = levelSizes(gpu.network, gpus);
+  const least = leastTraffic(f, gpu, model, gpus, sizes);
+  const arithmetic = f.arithmetic(model.params, model.experts, model.batch, gpus, gpu.F_useful);
+  const waits = gpu.productsInLayer * gpu.ell_matmul;
+  const possible = [];
+  eachWay(f, gpu, model, gpus, (way) => {
+    const inAll = (layer) =>
+      f.matmuls(model.layers, way.stages, model.experts, way.expert, way.microbatches, layer);
+    const moved = least(way);
+    way.matmul = arithmetic + inAll(waits);
+    if (stepSeconds(f, way, moved, 0, zeroBubbleLatency) > cutoff * ROUNDING) return;
+    way.matmul = inAll(seconds(way));
+    way.bound = stepSeconds(f, way, moved, 0, zeroBubbleLatency);
+    if (way.bound <= cutoff * ROUNDING) possible.push(way);
+  });
+  possible.sort((a, b) => a.bound - b.bound);
+
+  const layOut = layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency);
+  let best = { step: cutoff, bandwidth: Infinity };
+  for (const way of possible) {
+    if (way.bound > best.step * ROUNDING) break;
+    best = layOut(way, best);
+  }
+  return best.way && best;
+}
+
+/** The smallest cluster that ends a run in time, with its best step; or what keeps all from it. */
+function smallestCluster(f, gpu, model, settings, minUtilization) {
+  const known = new Map();
+  const seconds = (way) => {
+    const key = `${way.slices} ${way.ffSlices} ${way.tokens}`;
+    let found = known.get(key);
+    if (found === undefined) {
+      const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
+      found = layerSeconds(f, gpu, rows, columns, way.tokens, model.w);
+      known.set(key, found);
+    }
+    return found;
+  };
+  const floor = gpu.productsInLayer * model.layers * gpu.ell_matmul;
+  const left = settings.seconds - floor * model.steps;
+  if (left <= 0) return { ended: "latency", least: floor * model.steps };
+  const needed = model.flop / (left * ROUNDING * gpu.F_useful);
+  const cutoff = (settings.seconds / model.steps) * ROUNDING;
+  let gpus = model.experts;
+  for (; gpus <= model.d * model.ff * model.batch; gpus *= 2) {
+    if (gpus < needed) continue;
+    const ideal = f.arithmetic(model.params, model.experts, model.batch, gpus, gpu.F_peak);
+    if (ideal < minUtilization * floor) break;
+    const found = fastest(f, gpu, model, gpus, cutoff, settings.zeroBubbleLatency, seconds);
+    if (found && found.step * model.steps <= settings.seconds) return { ...found, gpus, ideal };
+  }
+  return { ended: "clusters", gpus };
+}
+
+// ----------------------------------------------------------------------------------- the sweep
+
+/** A GPU and its network as the formulas know them, from the figures that a reader sets. */
+export function makeGpu(f, { fixed, figures }) {
+  const levels = [
+    { size: figures.node_size, beta: figures.beta_node },
+    { size: figures.pod_size, beta: figures.beta_pod },
+    { size: undefined, beta: figures.beta_beyond },
+  ];
+  const useful = f.usefulRate(figures.F_peak, figures.eta);
+  return {
+    ...fixed,
+    F_peak: figures.F_peak,
+    F_useful: useful,
+    beta_shared: f.sharedRate(useful, fixed.rho),
+    beta_HBM: figures.beta_HBM,
+    beta_L2: figures.beta_L2,
+    hbmBytes: figures.C_HBM,
+    ell_matmul: figures.ell_matmul,
+    // A level that joins one unit is none.
+    network: levels
+      .filter(({ size }) => size !== 1)
+      .map((level) => ({ ...level, hop: figures.ell_hop })),
+  };
+}
+
+/**
+ * Runs of growing models, one at a time, and at last why there are no more. `settings` are the GPU's
+ * figures and fixed values, `sparse`, `batchLaw`, `seconds` and `zeroBubbleLatency`; `laws` are the widths
+ * and what all models share.
+ */
+export function* sweep(f, settings, laws) {
+  // Of the formulas of a product, those of the GPU's kind.
+  const kind = settings.gpu.fixed.distributed ? "distributed" : "plain";
+  const own = { ...f };
+  for (const name of ["product", "gradient"]) {
+    own[name] = f[`${name} ${kind}`];
+    for (const part of ["HBM", "L2", "shared memory", "arithmetic", "latency"]) {
+      own[`${name} ${part}`] = f[`${name} ${kind} ${part}`];
+    }
+  }
+  const gpu = { ...makeGpu(f, settings.gpu), productsInLayer: laws.productsInLayer };
+  for (const width of laws.widths) {
+    const model = makeModel(own, width, settings, laws);
+    const found = smallestCluster(own, gpu, model, settings, laws.minUtilization);
+    if (found.ended) {
+      yield { ended: found.ended, width, gpus: found.gpus, least: found.least };
+      return;
+    }
+    const utilization = found.ideal / found.step;
+    if (utilization < laws.minUtilization) {
+      yield { ended: "utilization", width };
+      return;
+    }
+    const { way, moved } = found;
+    yield {
+      d_model: model.d,
+      d_ff: model.ff,
+      layers: model.layers,
+      sparsity: model.experts,
+      batch_tokens: model.batch,
+      params: model.params,
+      training_flop: model.flop,
+      n_gpu: found.gpus,
+      utilization,
+      months: (found.step * model.steps) / laws.monthSeconds,
+      data_parallel: way.data,
+      tensor_parallel: way.slices * way.ffSlices,
+      tensor_model_parallel: way.slices,
+      tensor_ff_parallel: way.ffSlices,
+      pipeline_parallel: way.stages,
+      expert_parallel: way.expert,
+      microbatches: way.microbatches,
+      interleaving: way.interleaving,
+      zero_bubble: way.zeroBubble ? "yes" : "no",
+      binding: binding(own, gpu, model, way, moved, found.step),
+      layout: found.layout,
+    };
+  }
+  yield { ended: "" };
+}

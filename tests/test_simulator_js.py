@@ -1,0 +1,263 @@
+"""The simulator in JavaScript finds the runs that dmcore finds: the reference rows, and GPUs of no preset."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_javascript import LIVE, node
+from test_sweep import REFERENCE
+
+from dmcore import Model, Parallelism, sweep, training_step
+from dmcore.figures.your_cluster import cluster, pick_a_sweep
+from dmcore.hardware import GPUS, NetworkLevel
+from dmcore.live import numbers_data
+from dmcore.live_cluster import (
+    FIGURES,
+    SETTINGS,
+    ClusterFigure,
+    custom_gpu,
+    figures_of,
+    formulas,
+    runs_of,
+    sweep_of,
+)
+from dmcore.scaling_laws import BATCH_SCALINGS, closest_round
+from dmcore.training_step import MONTH_S
+from dmcore.widgets import explore
+
+TOLERANCE = 1e-9
+# Reads {formulas, laws, jobs} and answers with the runs of each job, the last being why there are no more.
+PROGRAM = """
+import { readFileSync } from "node:fs";
+import { compile, sweep } from "%s";
+const { formulas, laws, jobs } = JSON.parse(readFileSync(0, "utf8"));
+const numbers = (table) =>
+  Object.fromEntries(Object.entries(table).map(([name, value]) => [name, Number(value)]));
+const compiled = compile(formulas);
+const answers = jobs.map(({ gpu, ...settings }) => {
+  const own = { fixed: numbers(gpu.fixed), figures: numbers(gpu.figures) };
+  const start = performance.now();
+  const runs = [...sweep(compiled, { ...settings, gpu: own }, laws)];
+  return { runs, ms: performance.now() - start };
+});
+console.log(JSON.stringify(answers));
+"""
+SPEC = cluster().spec()
+
+
+def in_javascript(settings_list):
+    """Runs and why they ended, for each of some settings, and the milliseconds that they took."""
+    jobs = [
+        {
+            "gpu": {
+                "fixed": SPEC["fixed"][int(settings["base"])],
+                "figures": numbers_data({name: settings[name] for name in FIGURES}),
+            },
+            "sparse": bool(settings["sparse"]),
+            "batchLaw": BATCH_SCALINGS[int(settings["law"])],
+            "seconds": settings["months"] * MONTH_S,
+            "zeroBubbleLatency": bool(settings["zero_bubble_latency"]),
+        }
+        for settings in settings_list
+    ]
+    sent = {"formulas": SPEC["formulas"], "laws": SPEC["laws"], "jobs": jobs}
+    done = subprocess.run(
+        [node(), "--input-type=module", "-e", PROGRAM % (LIVE / "simulator.js").as_uri()],
+        input=json.dumps(sent),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [
+        (answer["runs"][:-1], answer["runs"][-1], answer["ms"])
+        for answer in json.loads(done.stdout)
+    ]
+
+
+def preset(name, sparse=False, law="default"):
+    values = {"base": list(GPUS).index(name), "sparse": sparse, "law": BATCH_SCALINGS.index(law)}
+    return {**cluster().defaults(), **figures_of(name), **values}
+
+
+def anything(rng):
+    """Settings that no preset has."""
+    settings = preset(rng.choice(list(GPUS)[:4]), rng.random() < 0.4, rng.choice(BATCH_SCALINGS))
+    for name in FIGURES:
+        if not name.endswith("_size") and name != "eta":
+            settings[name] *= float(np.exp(rng.uniform(-1.5, 1.5)))
+    settings["eta"] = float(rng.uniform(0.3, 1))
+    settings["node_size"] = int(rng.choice([1, 2, 5, 8, 12, 16, 72]))
+    settings["pod_size"] = int(rng.choice([1, 1, 1, 4, 6]))
+    settings["months"] = float(rng.uniform(0.5, 12))
+    settings["zero_bubble_latency"] = int(rng.random() < 0.5)
+    return settings
+
+
+def check(settings, runs, ended):
+    """Hold runs against a sweep of dmcore, and each split against dmcore's own time of it."""
+    found = sweep_of(settings)
+    assert len(runs) == len(found)
+    for name in ("utilization", "months", "training_flop"):
+        np.testing.assert_allclose(
+            [run[name] for run in runs], getattr(found, name), rtol=TOLERANCE, err_msg=name
+        )
+    for name in ("n_gpu", "d_model", "d_ff", "layers", "sparsity", "batch_tokens", "params"):
+        # Whole numbers above 2**53 are told by fewer digits, which mean the same float.
+        assert [float(run[name]) for run in runs] == getattr(found, name).astype(float).tolist()
+    assert bool(ended["ended"]) == bool(found.ended_by)
+    for run, step in zip(runs, found.steps, strict=True):
+        names = ("data", "tensor_model", "tensor_ff", "pipeline", "expert")
+        levels = (tuple(map(int, degrees)) for degrees in zip(*run["layout"], strict=True))
+        split = Parallelism(
+            **dict(zip(names, levels, strict=True)),
+            microbatches=run["microbatches"],
+            interleaving=run["interleaving"],
+            zero_bubble=run["zero_bubble"] == "yes",
+        )
+        again = training_step(
+            found.gpu, step.model, split, zero_bubble_latency=step.zero_bubble_latency
+        )
+        assert again.step_s == pytest.approx(step.step_s, rel=TOLERANCE)
+        most = max(again.parts.values())
+        tied = sum(seconds > most * (1 - TOLERANCE) for seconds in again.parts.values()) > 1
+        assert run["binding"] == again.binding or tied
+
+
+def test_reference_rows():
+    settings = [preset(gpu, kind == "sparse", law) for gpu, kind, law in REFERENCE]
+    for rows, (runs, _, _) in zip(REFERENCE.values(), in_javascript(settings), strict=True):
+        assert len(runs) == len(rows)
+        for row, run in zip(rows, runs, strict=True):
+            for name in ("d_model", "layers", "sparsity", "batch_tokens", "params", "n_gpu"):
+                assert run[name] == int(row[name]), name
+            for name in ("training_flop", "utilization", "months"):
+                assert run[name] == pytest.approx(float(row[name]), rel=TOLERANCE), name
+
+
+def test_presets():
+    settings = [preset(gpu) for gpu in GPUS]
+    for each, (runs, ended, _) in zip(settings, in_javascript(settings), strict=True):
+        check(each, runs, ended)
+
+
+def test_anything():
+    rng = np.random.default_rng(11)
+    settings = [anything(rng) for _ in range(16)]
+    for each, (runs, ended, _) in zip(settings, in_javascript(settings), strict=True):
+        check(each, runs, ended)
+
+
+def test_why_a_sweep_ends():
+    """At once, where latency takes longer than the run; at the end of the widths, in a long run."""
+    slow = {**preset("H100 SXM"), "ell_matmul": 1e-4, "months": 0.01}
+    long = {**preset("H100 SXM Infinite Network and LL"), "months": 1200, "ell_hop": 1e-9}
+    (none, latency, _), (most, widths, _) = in_javascript([slow, long])
+    assert none == []
+    assert latency["ended"] == "latency"
+    assert latency["least"] > 0.01 * MONTH_S
+    assert len(sweep_of(slow)) == 0
+    check(long, most, widths)
+
+
+def test_speed():
+    """A warm dense sweep; generous, as other work may share the machine."""
+    *_, (_, _, ms) = in_javascript([preset("H100 SXM")] * 4)
+    assert ms < 2000
+
+
+def test_round_numbers():
+    values = [0.3, 1, 1.5, 2.5, 11, 6.5, 767.9, 1e6, 3.3e17, 8e19]
+    program = f"""
+        import {{ closestRound }} from {json.dumps((LIVE / "simulator.js").as_uri())};
+        console.log(JSON.stringify({values}.map(closestRound)));
+    """
+    done = subprocess.run(
+        [node(), "--input-type=module", "-e", program], capture_output=True, text=True, check=True
+    )
+    assert list(map(float, json.loads(done.stdout))) == [
+        float(closest_round(value)) for value in values
+    ]
+
+
+def test_formulas_name_their_arguments():
+    for formula in formulas():
+        assert formula["body"].startswith(("return ", "const "))
+    names = [formula["name"] for formula in formulas()]
+    assert len(set(names)) == len(names)
+
+
+def test_custom_gpu_of_no_changes_is_the_preset():
+    for name, gpu in GPUS.items():
+        assert custom_gpu(name) is gpu
+        assert custom_gpu(gpu, **figures_of(gpu)) is gpu
+
+
+def test_custom_gpu():
+    gpu = custom_gpu("H100 SXM", F_peak=2e15, node_size=72, pod_size=4, beta_pod=4e11, eta=0.5)
+    assert gpu.peak_flop_per_s == pytest.approx(2e15)
+    assert gpu.useful_flop_per_s == pytest.approx(1e15)
+    assert gpu.network == (
+        NetworkLevel(72, 9e11),
+        NetworkLevel(4, 4e11),
+        NetworkLevel(None, 1e11),
+    )
+    assert figures_of(gpu)["beta_pod"] == 4e11
+    flat = custom_gpu("H100 SXM", node_size=1, beta_beyond=9e11)
+    assert flat.network == GPUS["H100 SXM Global NVLink"].network
+    with pytest.raises(ValueError, match="figure must be one of"):
+        custom_gpu("H100 SXM", speed=3)
+    with pytest.raises(ValueError, match="efficiency must be above 0 and at most 1"):
+        custom_gpu("H100 SXM", eta=1.5)
+
+
+def test_figures_that_sliders_cannot_tell():
+    gpu = replace(GPUS["H100 SXM"], network=(NetworkLevel(8, 9e11, 1e-7), NetworkLevel(None, 1e11)))
+    with pytest.raises(ValueError, match="gpu must have at most three network levels"):
+        figures_of(gpu)
+
+
+def test_a_level_of_one_is_none():
+    """What lets a slider switch a level off."""
+    one = replace(GPUS["H100 SXM"], network=(NetworkLevel(1, 5e11), *GPUS["H100 SXM"].network[1:]))
+    flat = replace(one, network=one.network[1:])
+    assert sweep(one).utilization == pytest.approx(sweep(flat).utilization, rel=TOLERANCE)
+
+
+def test_figure_of_a_cluster():
+    figure = cluster()
+    assert set(figure.defaults()) == {*FIGURES, *SETTINGS}
+    assert "Largest feasible run" in figure.still().alt
+    runs = figure.runs({**figure.defaults(), "sparse": 1})
+    assert runs.columns == runs_of(sweep("H100 SXM", sparse=True), runs.columns).columns
+    assert set(runs.columns["sparsity"]) != {1.0}
+    assert figure.still(runs).svg != figure.still().svg
+    with pytest.raises(ValueError, match="groups must set base, beta_beyond"):
+        ClusterFigure({"": figure.groups["Change the GPU"]}, figure.start)
+
+
+def test_models_of_the_sweep_are_those_of_the_laws():
+    runs, _, _ = in_javascript([preset("H100 SXM", True)])[0]
+    for run in runs[:3]:
+        model = Model.from_laws(run["d_model"], True)
+        assert run["training_flop"] == pytest.approx(model.training_flop, rel=1e-12)
+
+
+def test_cluster_in_page_and_kernel(monkeypatch):
+    """A figure for the page's script; in a kernel, controls that sweep when a hand rests."""
+    monkeypatch.setenv("DMCORE_PAGE", "1")
+    assert explore(cluster()) is cluster()
+    monkeypatch.delenv("DMCORE_PAGE")
+    panel = explore(cluster())
+    *controls, view = panel.children
+    before = view.value
+    controls[0].value = "V100 SXM"
+    assert view.value != before
+    assert "linear scaling ends" in view.value
+    peak = next(each for each in controls if each.description.startswith("Peak arithmetic"))
+    assert peak.value == pytest.approx(GPUS["V100 SXM"].peak_flop_per_s / 1e12, rel=0.02)
+    assert not peak.continuous_update
+    assert len(pick_a_sweep().children) == 4
