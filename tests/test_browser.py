@@ -1,16 +1,61 @@
-"""The site in a browser, opened as files: no page errs, asks another machine, or is too wide."""
+"""The site in a browser, opened as files: no page errs, asks another machine, is too wide, or shuts
+out who reads it with a screen reader or in another theme.
+"""
 
 from __future__ import annotations
 
+import importlib
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-THEMES = ("light", "dark")
+# How each page is looked at, and with which options of axe; a theme changes nothing but colours, and
+# where a page is narrow they are the same.
+LOOKS = {
+    ("desktop", "light"): {},
+    ("desktop", "dark"): {"runOnly": ["color-contrast", "link-in-text-block"]},
+    ("phone", "light"): {},
+    ("phone", "dark"): None,
+}
+# Solutions and code that are folded.
+UNFOLD = """
+document.querySelectorAll("details").forEach((part) => { part.open = true; });
+document.querySelectorAll(".toggle-button-hidden").forEach((button) => button.click());
+"""
+# Axe would fetch the stylesheets once more, which a page opened as a file cannot do. What KaTeX draws is
+# hidden from screen readers, which read the MathML beside it, and has the colour of the text around it.
+FAULTS = """
+async (options) => {
+  const all = { exclude: [".katex-html"] };
+  const common = { resultTypes: ["violations"], preload: false };
+  const { violations } = await axe.run(all, { ...common, ...options });
+  return violations
+    .filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .flatMap(({ impact, id, help, nodes }) =>
+      nodes.map((node) => `${impact}: ${id}: ${help}: ${node.target.join(" ")}`));
+}
+"""
+EXTENSIONS = Path(__file__).parents[1] / "book" / "_ext"
 LOCAL = ("file:", "data:", "blob:", "about:")
+
+
+@pytest.fixture(scope="session")
+def axe(site):
+    """The script of axe-core, of the version that is locked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXTENSIONS)
+        packages = importlib.import_module("offline").node_modules(site.parent)
+    return (packages / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+def faults(page, axe, options=None):
+    """What axe-core finds on a page that is serious or critical."""
+    page.evaluate(f"{axe};0")
+    return page.evaluate(FAULTS, options or {})
 
 
 @contextmanager
@@ -18,7 +63,10 @@ def opened(browser, size, theme):
     """A page of that size and theme, and the list of what goes wrong on it."""
     width, height = SIZES[size]
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, offline=True
+        viewport={"width": width, "height": height},
+        color_scheme=theme,
+        reduced_motion="reduce",
+        offline=True,
     )
     context.add_init_script(
         f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')"
@@ -42,25 +90,48 @@ def opened(browser, size, theme):
     context.close()
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", SIZES)
-def test_every_page(site, paths, browser, size, theme):
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
+def test_every_page(site, paths, browser, axe, size, theme):
     wrong = {}
     with opened(browser, size, theme) as (page, found):
         for path in paths:
             if path == site / "index.html":  # leads on to the first page at once
                 continue
             page.goto(path.as_uri())
-            page.wait_for_load_state("load")
+            page.evaluate(UNFOLD)
             excess = page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
             if excess > 0:
                 found.append(f"{excess} px wider than the window")
+            if LOOKS[size, theme] is not None:
+                found += faults(page, axe, LOOKS[size, theme])
             if found:
                 wrong[str(path.relative_to(site))] = list(found)
                 found.clear()
     assert wrong == {}
+
+
+def test_what_opens_over_a_page(site, browser, axe):
+    """The menu and the search field of a narrow page."""
+    with opened(browser, "phone", "light") as (page, found):
+        page.goto((site / "book/intro.html").as_uri())
+        page.locator("button.primary-toggle:visible").first.click()
+        page.get_by_role("link", name="Glossary").first.wait_for()
+        assert faults(page, axe) == []
+        page.goto((site / "book/intro.html").as_uri())
+        page.keyboard.press("Control+k")
+        page.locator(".search-button__search-container input").wait_for()
+        assert faults(page, axe) == []
+    assert found == []
+
+
+def test_axe_finds_a_fault(site, browser, axe):
+    with opened(browser, "desktop", "light") as (page, _):
+        page.goto((site / "book/intro.html").as_uri())
+        page.evaluate("document.querySelector('article h1').after(document.createElement('input'))")
+        (fault,) = faults(page, axe)
+    assert fault.startswith("critical: label: Form elements must have labels: ")
 
 
 def test_search_finds_a_page(site, browser):

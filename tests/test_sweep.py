@@ -14,7 +14,7 @@ import pytest
 
 from dmcore.hardware import GPUS
 from dmcore.sweep import D_MODELS, sweep
-from dmcore.training_step import MONTH_S, Model
+from dmcore.training_step import MONTH_S, Extras, Model
 
 MODULE = import_module("dmcore.sweep")  # as an attribute of the package it is the function
 DATA = Path(__file__).parent / "data"
@@ -142,10 +142,13 @@ def test_options_reach_the_model():
         layer_law=lambda *_: 96,
         sparsity_law=lambda *_: 6,
         word_bytes=1,
+        extras=Extras(True, "selective"),
         zero_bubble_latency=True,
     )
     (step,) = found.steps
-    assert step.model == Model(12288, 8 * 12288, 96, 2**12 * 6, 6, 1024, 1)
+    assert step.model == Model(
+        12288, 8 * 12288, 96, 2**12 * 6, 6, 1024, 1, Extras(True, "selective")
+    )
     assert step.zero_bubble_latency
     assert found.d_ff.tolist() == [8 * 12288]
 

@@ -65,7 +65,6 @@ def setup(app: Sphinx) -> dict[str, object]:
     # Early, since other extensions copy these values at the same event.
     app.connect("config-inited", _configure, priority=100)
     app.connect("builder-inited", _install_assets, priority=100)
-    app.connect("build-finished", _drop_font_preloads)
     app.connect("build-finished", _forget_warned_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -131,15 +130,6 @@ def _configure(app: Sphinx, config: Config) -> None:
     # and a change of it (or of the extensions) makes Sphinx read every page again.
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executions)
     config.book_sources = executions + _digest(sorted(Path(__file__).parent.glob("*")))
-    _drop_dead_buttons(config)
-
-
-def _drop_dead_buttons(config: Config) -> None:
-    """Without a repository's address a launch button leads nowhere, so there is none."""
-    options = config.html_theme_options
-    if not options.get("repository_url"):
-        options.pop("repository_url", None)
-        options.pop("launch_buttons", None)
 
 
 def _install_assets(app: Sphinx) -> None:
@@ -166,20 +156,6 @@ def _install_assets(app: Sphinx) -> None:
 def _keep_shipped_fonts(css: str) -> str:
     """Leave out older font formats: every browser that shows the book reads woff2."""
     return re.sub(r',\s*url\([^)]*\.(?:woff|ttf)\)\s*format\("[^"]*"\)', "", css)
-
-
-def _drop_font_preloads(app: Sphinx, error: Exception | None) -> None:
-    """Take out the theme's preloading of fonts, which a browser refuses on a page opened as a file.
-
-    The fonts themselves load, since its stylesheet asks for them in a way that is allowed.
-    """
-    if error is not None or app.builder.format != "html":
-        return
-    for page in Path(app.outdir).rglob("*.html"):
-        html = page.read_text("utf-8")
-        kept = re.sub(r'\s*<link rel="preload" as="font"[^>]*>', "", html)
-        if kept != html:
-            page.write_text(kept, "utf-8")
 
 
 def _forget_warned_pages(app: Sphinx, _error: Exception | None) -> None:

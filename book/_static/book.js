@@ -1,5 +1,5 @@
 // A box that scrolls sideways can be reached and scrolled with the keyboard.
-(() => {
+addEventListener("DOMContentLoaded", () => {
   const BOXES = [
     ".math.displayed > .scroll",
     ".pst-scrollable-table-container",
@@ -7,12 +7,13 @@
     ".highlight pre",
     ".cell_output pre",
   ].join(",");
-  const mark = () => {
-    for (const box of document.querySelectorAll(BOXES)) {
-      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-      else box.removeAttribute("tabindex");
-    }
+  const mark = (box) => {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
   };
-  addEventListener("load", mark);
-  addEventListener("resize", mark);
-})();
+  // Tells the size at first, and again when the window changes or a folded part is opened.
+  const observer = new ResizeObserver((changes) => {
+    for (const { target } of changes) mark(target);
+  });
+  for (const box of document.querySelectorAll(BOXES)) observer.observe(box);
+});
