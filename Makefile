@@ -68,13 +68,13 @@ test: env  ## Run all checks
 	check "nbval" $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 \
 		-p no:benchmark -n $(JOBS) --dist loadfile -q $(NOTEBOOKS); \
 	check "site" $(BUILD) --all -q; \
-	check "pytest" $(BIN)/pytest -n $(JOBS) --benchmark-disable; \
+	check "pytest" $(BIN)/pytest -n $(JOBS) --dist worksteal --benchmark-disable; \
 	if (($${#failed[@]})); then printf '== failed: %s\n' "$${failed[@]}"; exit 1; fi; \
 	echo "== all checks: ok, $$SECONDS s"
 
 .PHONY: bench
-bench: env  ## Time the parts that have to be fast
-	$(BIN)/pytest --benchmark-only tests/bench_*.py
+bench: env  ## Time the parts that have to be fast: the simulator, and the figures of the built site
+	$(BIN)/pytest tests/bench_simulator.py tests/bench_live.py -q -s --benchmark-columns=min,median,rounds
 
 .PHONY: lock
 lock: env  ## Renew requirements.lock from requirements.txt

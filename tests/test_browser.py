@@ -8,6 +8,7 @@ import importlib
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import pytest
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
@@ -151,6 +152,17 @@ def test_dark_mode_can_be_chosen(site, browser):
         page.locator("button.theme-switch-button").first.click()
         page.locator("button.theme-switch-button").first.click()
         page.wait_for_function(f"{shade} !== '{light}'")
+
+
+def test_notebook_can_be_saved(site, browser):
+    with opened(browser, "desktop", "light") as (page, found):
+        page.goto((site / "notebooks/limits.html").as_uri())
+        page.get_by_label("Download this page").click()
+        with page.expect_download() as saved:
+            page.locator(".dropdown-download-buttons a[href$='.ipynb']").click()
+        assert saved.value.suggested_filename == "limits.ipynb"
+        nbformat.validate(nbformat.read(saved.value.path(), as_version=4))
+    assert found == []
 
 
 def test_mathematics_uses_the_fonts_of_the_site(site, browser):

@@ -270,8 +270,9 @@ def test_no_dead_launch_button(pages):
 
 @pytest.mark.site
 def test_launch_buttons_with_an_address(site, tmp_path):
-    """With the one line filled in, a notebook's page links to Binder and Colab."""
-    config = {**CONFIG, "repository": {"url": "https://github.com/someone/book", "branch": "main"}}
+    """With the one line filled in, a notebook's page links to Binder and Colab, and tells of Colab."""
+    address = "https://github.com/someone/book"
+    config = {**CONFIG, "repository": {"url": address, "branch": "main"}}
     config["sphinx"]["local_extensions"] = {
         name: str(ROOT / folder) for name, folder in CONFIG["sphinx"]["local_extensions"].items()
     }
@@ -282,7 +283,13 @@ def test_launch_buttons_with_an_address(site, tmp_path):
     (tmp_path / "_build/web").symlink_to(site.parent / "web")
     (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters: [{file: trial}]\n")
-    (tmp_path / "index.md").write_text("# Book\n")
+    (told,) = re.findall(
+        r"^:+{with-address}\n.*?^:+$",
+        (ROOT / "book/how_to_read.md").read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    running = "---\njupytext: {text_representation: {format_name: myst}}\n---\n"
+    (tmp_path / "index.md").write_text(f"{running}# Book\n\n{told}\n", "utf-8")
     trial = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Trial")])
     nbformat.write(trial, tmp_path / "trial.ipynb")
     build = subprocess.run(
@@ -292,9 +299,29 @@ def test_launch_buttons_with_an_address(site, tmp_path):
         env={**os.environ, "NO_COLOR": "1"},
     )
     assert build.returncode == 0, build.stderr
-    links = read_page((tmp_path / "_build/html/trial.html").read_text("utf-8")).links
-    assert "https://mybinder.org/v2/gh/someone/book/main?urlpath=lab/tree/trial.ipynb" in links
-    assert "https://colab.research.google.com/github/someone/book/blob/main/trial.ipynb" in links
+    page = read_page((tmp_path / "_build/html/trial.html").read_text("utf-8"))
+    assert "https://mybinder.org/v2/gh/someone/book/main?urlpath=lab/tree/trial.ipynb" in page.links
+    assert (
+        "https://colab.research.google.com/github/someone/book/blob/main/trial.ipynb" in page.links
+    )
+    assert "index.html#elsewhere" in page.links
+    # Neither opens a page that is no notebook.
+    told = read_page((tmp_path / "_build/html/index.html").read_text("utf-8"))
+    assert not any("someone/book" in link for link in told.links)
+    assert "elsewhere" in told.ids
+    command = re.sub("<[^>]*>", "", told.text)
+    assert f"%pip install --quiet git+{address}@main" in command
+
+
+def test_binder_installs_the_locked_versions():
+    """Where pip runs is the repository's folder; the lock is named from the file's own."""
+    lines = (ROOT / ".binder/requirements.txt").read_text("utf-8").splitlines()
+    assert "-e ." in lines
+    (lock,) = (line.removeprefix("-c ") for line in lines if line.startswith("-c "))
+    locked = (ROOT / ".binder" / lock).read_text("utf-8")
+    for name in lines:
+        if name[0].isalpha():
+            assert f"\n{name}==" in locked
 
 
 @pytest.mark.site

@@ -8,6 +8,7 @@ they are for.
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def _amend_pages(app: Sphinx, error: Exception | None) -> None:
             page.write_text(amended, "utf-8")
 
 
+def _pack_notebooks(app: Sphinx, error: Exception | None) -> None:
+    """Write each notebook also as a script, for pages opened as files (book/_static/book.js)."""
+    if error is not None or app.builder.format != "html":
+        return
+    for notebook in Path(app.outdir, "_sources").rglob("*.ipynb"):
+        call = f"saveNotebook({json.dumps(notebook.name)}, {json.dumps(notebook.read_text('utf-8'))});\n"
+        notebook.with_name(f"{notebook.name}.js").write_text(call, "utf-8")
+
+
 def _describe(
     _app: Sphinx,
     _page: str,
@@ -80,4 +90,5 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension."""
     app.connect("html-page-context", _describe)
     app.connect("build-finished", _amend_pages)
+    app.connect("build-finished", _pack_notebooks)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,8 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
-#: The place, in some page, that tells how to run a chapter elsewhere; the launch menu links to it.
-LABEL = "elsewhere"
+#: The id of its first section, and the note on its page that it is there; launch menus link to it.
+PLACE = "elsewhere"
 
 
 def _configure(_app: Sphinx, config: Config) -> None:
@@ -43,7 +43,13 @@ class WithAddress(SphinxDirective):
         source, _ = self.get_source_info()
         node = nodes.Element()
         lines = StringList(text.splitlines(), source=source)
+        before = set(self.state.document.findall(nodes.section))
         self.state.nested_parse(lines, self.content_offset, node, match_titles=True)
+        for section in self.state.document.findall(nodes.section):
+            if section not in before:
+                section["ids"].append(PLACE)
+                self.env.metadata[self.env.docname][PLACE] = ""
+                break
         return node.children
 
 
@@ -62,14 +68,13 @@ def _buttons(
     if Path(app.env.doc2path(page)).suffix != ".ipynb":
         groups.remove(launch)
         return
-    labels = app.env.get_domain("std").labels
-    if LABEL in labels:
-        home, anchor, _ = labels[LABEL]
+    home = next((name for name, notes in app.env.metadata.items() if PLACE in notes), None)
+    if home is not None:
         launch["buttons"].append(
             {
                 "type": "link",
                 "text": "What Colab needs first",
-                "url": f"{context['pathto'](home)}#{anchor}",
+                "url": f"{context['pathto'](home)}#{PLACE}",
                 "icon": "fas fa-circle-info",
             }
         )

@@ -17,3 +17,24 @@ addEventListener("DOMContentLoaded", () => {
   });
   for (const box of document.querySelectorAll(BOXES)) observer.observe(box);
 });
+
+// A page opened as a file may not save another file, so there the script beside a notebook hands over
+// its text (book/_ext/amend.py), and what is saved is a copy.
+if (location.protocol === "file:") {
+  globalThis.saveNotebook = (name, text) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/x-ipynb+json" }));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[href$='.ipynb']");
+    if (!link) return;
+    event.preventDefault();
+    const script = document.createElement("script");
+    script.src = `${link.href}.js`;
+    document.head.append(script);
+    script.onload = () => script.remove();
+  });
+}
