@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from dmcore.search import best_parallelism
-from dmcore.sweep import sweep
-from dmcore.training_step import Model
+from dmcore.simulator.search import best_parallelism
+from dmcore.simulator.step import Model
+from dmcore.simulator.sweep import sweep
 
 GPUS = (
     "V100 SXM",
@@ -64,7 +64,7 @@ def test_first_sweep_of_a_process(benchmark):
     benchmark.pedantic(in_new_python, (code,), rounds=5)
 
 
-@pytest.mark.parametrize("module", ["dmcore", "dmcore.hardware", "dmcore.search"])
+@pytest.mark.parametrize("module", ["dmcore", "dmcore.hardware.gpu", "dmcore.simulator.search"])
 def test_import(benchmark, module):
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
     seconds = benchmark.pedantic(

@@ -8,9 +8,10 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import aspect_ratio, limits, network
-from dmcore.expressions import evaluate
-from dmcore.symbols import symbols
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import symbols
+from dmcore.bottlenecks import limits, network
+from dmcore.studies import shape
 
 ratios = st.floats(0.25, 256)
 d, m, L, a, rho = symbols("d m L a rho")
@@ -19,12 +20,12 @@ d, m, L, a, rho = symbols("d m L a rho")
 @pytest.mark.parametrize(
     ("general", "usual"),
     [
-        (aspect_ratio.parameters(), limits.parameters()),
-        (m * aspect_ratio.best_grid_ratio(), network.best_q()),
-        (aspect_ratio.shard_side(), network.shard_side()),
-        (aspect_ratio.largest_tensor_parallelism(), network.largest_tensor_parallelism()),
+        (shape.parameters(), limits.parameters()),
+        (m * shape.best_grid_ratio(), network.best_q()),
+        (shape.shard_side(), network.shard_side()),
+        (shape.largest_tensor_parallelism(), network.largest_tensor_parallelism()),
         (
-            aspect_ratio.largest_tensor_parallelism_exact(),
+            shape.largest_tensor_parallelism_exact(),
             network.largest_tensor_parallelism_exact(),
         ),
     ],
@@ -34,9 +35,9 @@ def test_the_usual_ratio_gives_the_usual_formula(general: sp.Expr, usual: sp.Exp
 
 
 def test_ratio_is_in_the_blocks_of_a_matrix_and_not_in_the_critical_compute() -> None:
-    assert aspect_ratio.largest_tensor_parallelism().has(rho)
-    assert not aspect_ratio.tensor_parallelism_of_parameters().has(rho)
-    general, usual = (module.largest_cluster_of_compute() for module in (aspect_ratio, limits))
+    assert shape.largest_tensor_parallelism().has(rho)
+    assert not shape.tensor_parallelism_of_parameters().has(rho)
+    general, usual = (module.largest_cluster_of_compute() for module in (shape, limits))
     assert sp.simplify(general / usual) == 1
 
 
@@ -49,7 +50,7 @@ def test_best_grid_moves_the_fewest_words(ratio: float, width: float) -> None:
         grid = {"m": slices, "q": quotient * slices, "d": width, "f": ratio * width}
         return float(evaluate(network.words_per_token(), grid))
 
-    best = evaluate(aspect_ratio.best_grid_ratio(), rho=ratio)
+    best = evaluate(shape.best_grid_ratio(), rho=ratio)
     assert words(best) < min(words(best * 1.1), words(best / 1.1))
 
 
@@ -57,7 +58,7 @@ def test_best_grid_moves_the_fewest_words(ratio: float, width: float) -> None:
 def test_exact_blocks_are_those_at_which_the_times_are_equal(ratio: float, width: float) -> None:
     C, W = 4e15, 2e11
     side = float(evaluate(network.shard_side(), C=C, W=W))
-    blocks = evaluate(aspect_ratio.largest_tensor_parallelism_exact(), d=width, a=side, rho=ratio)
+    blocks = evaluate(shape.largest_tensor_parallelism_exact(), d=width, a=side, rho=ratio)
     slices = np.sqrt(blocks / ratio)
     sent = evaluate(
         network.words_per_token_exact(), d=width, f=ratio * width, m=slices, q=blocks / slices
@@ -68,22 +69,18 @@ def test_exact_blocks_are_those_at_which_the_times_are_equal(ratio: float, width
 
 def test_every_word_counted_only_raises_the_limit_and_least_for_square_matrices() -> None:
     leading = limits.critical_compute("H100 SXM")
-    found = {
-        ratio: aspect_ratio.critical_compute_exact("H100 SXM", ratio) for ratio in (0.25, 1, 4, 64)
-    }
+    found = {ratio: shape.critical_compute_exact("H100 SXM", ratio) for ratio in (0.25, 1, 4, 64)}
     assert leading < found[1] < found[4] < found[64]
     assert found[0.25] == pytest.approx(found[4])  # the two widths play one part
 
 
 def test_exact_limit_is_where_needed_and_busy_nodes_are_as_many() -> None:
     ratio, t = 16.0, limits.QUARTER_S
-    macs = aspect_ratio.critical_compute_exact("H100 SXM", ratio) / 2
+    macs = shape.critical_compute_exact("H100 SXM", ratio) / 2
     rates = limits.node_rates("H100 SXM")
     params = np.sqrt(macs / 60)
     width = np.sqrt(params / (2 * ratio * 100))
-    tensor = evaluate(
-        aspect_ratio.largest_tensor_parallelism_exact(), d=width, a=rates["a"], rho=ratio
-    )
+    tensor = evaluate(shape.largest_tensor_parallelism_exact(), d=width, a=rates["a"], rho=ratio)
     assert macs / (rates["C"] * t) == pytest.approx(tensor * 4e6 / (2 * rates["n"]))
 
 
@@ -97,4 +94,4 @@ def test_exact_limit_is_where_needed_and_busy_nodes_are_as_many() -> None:
 )
 def test_bad_arguments_are_named(changes, message) -> None:
     with pytest.raises(ValueError, match=message):
-        aspect_ratio.critical_compute_exact(**{"gpu": "H100 SXM", "ratio": 4.0, **changes})
+        shape.critical_compute_exact(**{"gpu": "H100 SXM", "ratio": 4.0, **changes})

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from dmcore import activation_memory, attention, network
-from dmcore.hardware import GPUS
-from dmcore.scaling_laws import value_of
-from dmcore.search import NothingFitsError, best_parallelism
-from dmcore.sweep import sweep
-from dmcore.symbols import symbols
-from dmcore.training_step import Extras, Model, Parallelism, training_step
+from dmcore.algebra.symbols import symbols
+from dmcore.bottlenecks import network
+from dmcore.hardware.gpu import GPUS
+from dmcore.models import activation_memory, attention
+from dmcore.models.laws import value_of
+from dmcore.simulator.search import NothingFitsError, best_parallelism
+from dmcore.simulator.step import Extras, Model, Parallelism, training_step
+from dmcore.simulator.sweep import sweep
 
 SHAPE = {"d": 12288.0, "f": 4 * 12288.0, "S": 2048.0, "w": 2.0}
 

@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from chapter_explorers import explorers
 from test_live import grid, small
 
 from dmcore import sweep
-from dmcore.explorer import Menu
-from dmcore.figures.your_cluster import BATCH_LAWS, cluster
-from dmcore.live import LiveFigure, explorers
+from dmcore.chapters.your_cluster import BATCH_LAWS, cluster
+from dmcore.show.explorer import Menu
+from dmcore.show.page import LiveFigure
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
 

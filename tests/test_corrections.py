@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from dmcore import limits, network
-from dmcore.corrections import (
+from dmcore.bottlenecks import limits, network
+from dmcore.hardware.gpu import GPUS
+from dmcore.simulator.step import Extras
+from dmcore.simulator.sweep import sweep
+from dmcore.studies.corrections import (
     BASELINE,
     CORRECTIONS,
     Correction,
@@ -24,9 +27,6 @@ from dmcore.corrections import (
     run_of,
     tensor_parallelism,
 )
-from dmcore.hardware import GPUS
-from dmcore.sweep import sweep
-from dmcore.training_step import Extras
 
 NAMES = ("V100 SXM", "A100 SXM", "H100 SXM")
 BY_NAME = {each.name: each for each in CORRECTIONS}

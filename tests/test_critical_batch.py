@@ -12,13 +12,14 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, critical_batch
-from dmcore.expressions import evaluate
-from dmcore.figures import critical_batch as figures
-from dmcore.plots import draw_explorer
-from dmcore.runs import TRAINING_RUNS
-from dmcore.scaling_laws import BATCH_SCALINGS
-from dmcore.symbols import same_unit, symbols, token, unit_of
+from dmcore import GPUS
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import same_unit, symbols, token, unit_of
+from dmcore.bottlenecks import critical_batch
+from dmcore.chapters import critical_batch as figures
+from dmcore.evidence.training_runs import TRAINING_RUNS
+from dmcore.models.laws import BATCH_SCALINGS
+from dmcore.show.plots import draw_explorer
 
 batches = st.floats(1e3, 1e10)
 computes = st.floats(1e18, 1e33)

@@ -11,17 +11,25 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, elasticities, limits
-from dmcore.critical_batch import REFERENCE_COMPUTE
-from dmcore.elasticities import LEVERS, Response, decades_per_alpha, elasticity_table, response
-from dmcore.expressions import evaluate
-from dmcore.figures import elasticities as figures
-from dmcore.plots import draw_explorer
-from dmcore.scaling_laws import batch_sequences
-from dmcore.scenarios import lower_latency
-from dmcore.side_by_side import own_laws
-from dmcore.sweep import sweep
-from dmcore.symbols import symbols
+from dmcore import GPUS
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import symbols
+from dmcore.bottlenecks import limits
+from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
+from dmcore.chapters import elasticities as figures
+from dmcore.models.laws import batch_sequences
+from dmcore.show.plots import draw_explorer
+from dmcore.simulator.sweep import sweep
+from dmcore.studies import elasticities
+from dmcore.studies.elasticities import (
+    LEVERS,
+    Response,
+    decades_per_alpha,
+    elasticity_table,
+    response,
+)
+from dmcore.studies.scenarios import lower_latency
+from dmcore.studies.side_by_side import own_laws
 
 H100 = GPUS["H100 SXM"]
 ALPHA = 0.1

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from dmcore import widgets
-from dmcore.explorer import Axis, Curve, Menu, Slider
-from dmcore.figures.common import SLIDERS, gpu_menu, gpu_values, sliders
-from dmcore.figures.memory_bandwidth import nanobatch_explorer, rooflines
-from dmcore.symbols import SYMBOLS
+from dmcore.algebra.symbols import SYMBOLS
+from dmcore.chapters.common import SLIDERS, gpu_menu, gpu_values, sliders
+from dmcore.chapters.memory_bandwidth import nanobatch_explorer, rooflines
+from dmcore.show import widgets
+from dmcore.show.explorer import Axis, Curve, Menu, Slider
 
 
 def test_a_symbol_that_nothing_sets_is_refused_by_name():

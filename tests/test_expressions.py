@@ -10,10 +10,10 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import checks
-from dmcore.expressions import compiled, evaluate
-from dmcore.numbers import power_of_ten, readable, superscript
-from dmcore.symbols import symbols
+from dmcore.algebra import checks
+from dmcore.algebra.expressions import compiled, evaluate
+from dmcore.algebra.numbers import power_of_ten, readable, superscript
+from dmcore.algebra.symbols import symbols
 
 positive = st.floats(1e-3, 1e3)
 THIN = "\N{NARROW NO-BREAK SPACE}"

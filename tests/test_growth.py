@@ -5,23 +5,26 @@ import math
 import numpy as np
 import pytest
 
-from dmcore import growth, runs
-from dmcore.expressions import evaluate
-from dmcore.hardware import GPUS
-from dmcore.limits import QUARTER_S, critical_compute
+from dmcore.algebra.expressions import evaluate
+from dmcore.bottlenecks.limits import QUARTER_S, critical_compute
+from dmcore.evidence import training_runs
+from dmcore.hardware.gpu import GPUS
+from dmcore.studies import growth
 
-LLAMA = runs.TRAINING_RUNS["Llama 3.1 405B"]
+LLAMA = training_runs.TRAINING_RUNS["Llama 3.1 405B"]
 
 
-@pytest.mark.parametrize("name", [name for name, run in runs.TRAINING_RUNS.items() if run.params])
+@pytest.mark.parametrize(
+    "name", [name for name, run in training_runs.TRAINING_RUNS.items() if run.params]
+)
 def test_documented_compute_is_six_times_parameters_times_tokens(name):
-    run = runs.TRAINING_RUNS[name]
+    run = training_runs.TRAINING_RUNS[name]
     assert run.computed_flop == pytest.approx(6 * run.params * run.tokens, rel=1e-12)
     assert run.computed_flop == pytest.approx(run.flop, rel=0.02)
 
 
 def test_runs_are_in_order_of_time_and_compute():
-    table = list(runs.TRAINING_RUNS.values())
+    table = list(training_runs.TRAINING_RUNS.values())
     assert table == sorted(table, key=lambda run: run.year)
     assert table == sorted(table, key=lambda run: run.flop)
 
@@ -53,16 +56,16 @@ def test_longest_run_is_the_best_of_many_starts():
 
 
 def test_a_chinchilla_model_costs_what_was_asked():
-    params, tokens = runs.chinchilla_model(1e25)
+    params, tokens = training_runs.chinchilla_model(1e25)
     assert tokens / params == pytest.approx(20)
     assert 6 * params * tokens == pytest.approx(1e25)
 
 
 def test_gpus_do_the_work_in_time():
     gpu = GPUS["H100 SXM"]
-    count = runs.gpus_needed(1e26, gpu)
+    count = training_runs.gpus_needed(1e26, gpu)
     assert count * gpu.useful_flop_per_s * QUARTER_S == pytest.approx(1e26)
-    assert runs.gpus_needed(1e26, gpu, utilization=0.35) == pytest.approx(
+    assert training_runs.gpus_needed(1e26, gpu, utilization=0.35) == pytest.approx(
         count * gpu.efficiency / 0.35
     )
 
@@ -72,10 +75,10 @@ def test_gpus_do_the_work_in_time():
     [
         (lambda: growth.year_of_compute(1e28, 1.0, LLAMA), "growth"),
         (lambda: growth.year_of_compute(-1.0, 4.0, LLAMA), "T"),
-        (lambda: runs.gpus_needed(1e26, "H100 SXM", utilization=1.2), "utilization"),
-        (lambda: runs.gpus_needed(1e26, "H100"), "gpu"),
-        (lambda: runs.TrainingRun("x", 2020.0, 1e20, ""), "source"),
-        (lambda: runs.TrainingRun("x", 2020.0, -1e20, "y"), "flop"),
+        (lambda: training_runs.gpus_needed(1e26, "H100 SXM", utilization=1.2), "utilization"),
+        (lambda: training_runs.gpus_needed(1e26, "H100"), "gpu"),
+        (lambda: training_runs.TrainingRun("x", 2020.0, 1e20, ""), "source"),
+        (lambda: training_runs.TrainingRun("x", 2020.0, -1e20, "y"), "flop"),
     ],
 )
 def test_bad_values_are_named(call, name):

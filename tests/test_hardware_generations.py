@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dmcore import hardware_generations as model
-from dmcore.hardware import GPUS
-from dmcore.hardware_generations import GENERATIONS, Span
-from dmcore.limits import critical_compute
-from dmcore.more_hardware import PRESETS, find_gpu
-from dmcore.search import best_parallelism
-from dmcore.sweep import D_MODELS
-from dmcore.training_step import Model
+from dmcore.bottlenecks.limits import critical_compute
+from dmcore.hardware.catalog import PRESETS, find_gpu
+from dmcore.hardware.gpu import GPUS
+from dmcore.simulator.search import best_parallelism
+from dmcore.simulator.step import Model
+from dmcore.simulator.sweep import D_MODELS
+from dmcore.studies import generations as model
+from dmcore.studies.generations import GENERATIONS, Span
 
 BIBLIOGRAPHY = Path(__file__).parents[1] / "book" / "references.bib"
 

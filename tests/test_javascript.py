@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
+from chapter_explorers import explorers
 
 import dmcore
-from dmcore.derivation import Derivation
-from dmcore.explorer import Explorer, Slider
-from dmcore.expressions import compiled, javascript
-from dmcore.live import explorers
-from dmcore.numbers import readable
+from dmcore.algebra.derivation import Derivation
+from dmcore.algebra.expressions import compiled, javascript
+from dmcore.algebra.numbers import readable
+from dmcore.show.explorer import Explorer, Slider
 
 LIVE = Path(__file__).parents[1] / "book" / "_live"
 POINTS = 300
@@ -113,8 +113,8 @@ def columns(expr, values):
 
 
 def modules():
-    for info in pkgutil.iter_modules(dmcore.__path__, "dmcore."):
-        if not info.ispkg:
+    for info in pkgutil.walk_packages(dmcore.__path__, "dmcore."):
+        if not info.ispkg and not info.name.startswith("dmcore.chapters."):
             yield import_module(info.name)
 
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, latency, limits
-from dmcore.expressions import evaluate
-from dmcore.figures import latency as figures
-from dmcore.plots import draw_explorer
-from dmcore.symbols import channel, same_unit, second, token, unit_of
+from dmcore import GPUS
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import channel, same_unit, second, token, unit_of
+from dmcore.bottlenecks import latency, limits
+from dmcore.chapters import latency as figures
+from dmcore.show.plots import draw_explorer
 
 depths = st.integers(1, 1000)
 times = st.floats(1e-8, 1e-3)

@@ -14,20 +14,13 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import (
-    GPUS,
-    critical_batch,
-    evaluate,
-    latency,
-    limits,
-    memory_bandwidth,
-    network,
-    scaling_laws,
-)
-from dmcore.figures import limits as figures
-from dmcore.hardware import NetworkLevel
-from dmcore.plots import draw_explorer
-from dmcore.symbols import mac, same_unit, symbols, unit_of
+from dmcore import GPUS, evaluate
+from dmcore.algebra.symbols import mac, same_unit, symbols, unit_of
+from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth, network
+from dmcore.chapters import limits as figures
+from dmcore.hardware.gpu import NetworkLevel
+from dmcore.models import laws
+from dmcore.show.plots import draw_explorer
 
 REAL = ("V100 SXM", "A100 SXM", "H100 SXM")
 alphas = st.floats(-0.2, 0.3)
@@ -119,7 +112,7 @@ def test_factors_and_exponent_come_out_of_the_algebra() -> None:
 
 
 def _clear() -> None:
-    for module in (scaling_laws, memory_bandwidth, network, latency, critical_batch, limits):
+    for module in (laws, memory_bandwidth, network, latency, critical_batch, limits):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
@@ -144,9 +137,9 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     ("module", "name", "value", "critical", "wall"),
     [
         # T = passes r P^2, but a = (4 / passes) C / W is a symbol of its own here.
-        (scaling_laws, "PASSES", 4, "1/1280", "1/80"),
+        (laws, "PASSES", 4, "1/1280", "1/80"),
         # Both matrices of a layer: half as many parameters, so d is wider by the root of two.
-        (scaling_laws, "MATRICES_PER_LAYER", 1, "1/240", "3/320"),
+        (laws, "MATRICES_PER_LAYER", 1, "1/240", "3/320"),
         (critical_batch, "MICROBATCHES_PER_STAGE", 1, "1/240", "3/320"),
         (latency, "SEQUENTIAL_MATMULS_PER_LAYER", 8, "1/960", "3/1280"),
     ],
@@ -159,7 +152,7 @@ def test_each_part_is_in_the_factor(changed, module, name, value, critical, wall
 
 
 def test_changed_constants_are_undone() -> None:
-    assert scaling_laws.PASSES == network.PASSES == 3
+    assert laws.PASSES == network.PASSES == 3
     assert limits.critical_compute("H100 SXM") == pytest.approx(by_hand(GPUS["H100 SXM"]))
 
 

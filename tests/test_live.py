@@ -8,10 +8,11 @@ import re
 import numpy as np
 import pytest
 import sympy as sp
+from chapter_explorers import explorers
 
-from dmcore.explorer import Axis, Band, Curve, Explorer, Mark, Menu, Readout, Slider
-from dmcore.live import Choice, Column, GridFigure, LiveFigure, Mix, Runs, explorers
-from dmcore.widgets import explore
+from dmcore.show.explorer import Axis, Band, Curve, Explorer, Mark, Menu, Readout, Slider
+from dmcore.show.page import Choice, Column, GridFigure, LiveFigure, Mix, Runs
+from dmcore.show.widgets import explore
 
 x, k, s = sp.symbols("x k s", positive=True)
 

@@ -6,13 +6,14 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import plain_search
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmcore.hardware import GPUS
-from dmcore.matmul import (
+from dmcore.hardware.gpu import GPUS
+from dmcore.models.laws import simulator_symbols, value_of
+from dmcore.simulator import plain as plain_search
+from dmcore.simulator.matmul import (
     among_sms_bytes,
     gpu_values,
     hbm_bytes,
@@ -24,7 +25,6 @@ from dmcore.matmul import (
     tile_count,
     tile_rows,
 )
-from dmcore.scaling_laws import simulator_symbols, value_of
 
 gpus = st.sampled_from(list(GPUS.values()))
 sides = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 7, 9]), st.integers(0, 15)) | (

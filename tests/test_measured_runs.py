@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from dmcore.expressions import evaluate
-from dmcore.measured_runs import (
+from dmcore.algebra.expressions import evaluate
+from dmcore.evidence.measured_runs import (
     MEASURED_RUNS,
     RUNS_BY_NAME,
     SOURCES,
@@ -30,8 +30,8 @@ from dmcore.measured_runs import (
     shape_parameters,
     tokens_per_s,
 )
-from dmcore.more_hardware import find_gpu
-from dmcore.training_step import training_step
+from dmcore.hardware.catalog import find_gpu
+from dmcore.simulator.step import training_step
 
 DENSE = [run for run in MEASURED_RUNS if run.params_active is None]
 FITTING = [run for run in DENSE if not run.name.startswith("PaLM")]

@@ -11,11 +11,12 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, memory_bandwidth
-from dmcore.expressions import evaluate
-from dmcore.figures import memory_bandwidth as figures
-from dmcore.plots import draw_explorer
-from dmcore.symbols import mac, parameter, same_unit, second, symbols, token, unit_of
+from dmcore import GPUS
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import mac, parameter, same_unit, second, symbols, token, unit_of
+from dmcore.bottlenecks import memory_bandwidth
+from dmcore.chapters import memory_bandwidth as figures
+from dmcore.show.plots import draw_explorer
 
 rates = st.floats(1e8, 1e18)
 tokens = st.floats(1, 1e6)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from dmcore.hardware import GPUS
-from dmcore.matmul import matmul_time
-from dmcore.memory_bandwidth import node_nanobatch_tokens
-from dmcore.more_hardware import PRESETS, STATUSES, find_gpu, status_fields
+from dmcore.bottlenecks.memory_bandwidth import node_nanobatch_tokens
+from dmcore.hardware.catalog import PRESETS, STATUSES, find_gpu, status_fields
+from dmcore.hardware.gpu import GPUS
+from dmcore.simulator.matmul import matmul_time
 
 ALL = pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 

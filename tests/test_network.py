@@ -11,12 +11,22 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, network
-from dmcore.expressions import evaluate
-from dmcore.figures import network as figures
-from dmcore.hardware import NetworkLevel
-from dmcore.plots import draw_explorer
-from dmcore.symbols import activation, channel, mac, same_unit, second, symbols, token, unit_of
+from dmcore import GPUS
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import (
+    activation,
+    channel,
+    mac,
+    same_unit,
+    second,
+    symbols,
+    token,
+    unit_of,
+)
+from dmcore.bottlenecks import network
+from dmcore.chapters import network as figures
+from dmcore.hardware.gpu import NetworkLevel
+from dmcore.show.plots import draw_explorer
 
 widths = st.floats(1e3, 1e6)
 rates = st.floats(1e9, 1e18)

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, communication, network, pipeline
-from dmcore.expressions import evaluate
-from dmcore.ring import ring_all_reduce
-from dmcore.schedule import idle_share, plain_schedule
-from dmcore.slicing import Slicing, words_by_way
+from dmcore import GPUS
+from dmcore.algebra.expressions import evaluate
+from dmcore.bottlenecks import network
+from dmcore.chapters.ring import ring_all_reduce
+from dmcore.chapters.schedule import idle_share, plain_schedule
+from dmcore.chapters.slicing import Slicing, words_by_way
+from dmcore.simulator import pipeline, traffic
 
 DEGREES = st.integers(1, 4)
 
@@ -35,12 +37,12 @@ def test_one_way_cuts_one_thing():
 def test_words_are_those_of_the_simulator(degrees):
     slicing = Slicing(*degrees)
     gpu = GPUS["H100 SXM Global NVLink"]
-    load = communication.TrafficLoad(512.0, 2048.0, 64.0, 2.0**27, 2.0**20, 2.0)
+    load = traffic.TrafficLoad(512.0, 2048.0, 64.0, 2.0**27, 2.0**20, 2.0)
     names = ("data", "tensor_model", "tensor_ff", "pipeline", "expert")
     columns = {
         name: np.array([[float(degree)]]) for name, degree in zip(names, degrees, strict=True)
     }
-    found = communication.traffic(gpu, load, slicing.gpus, **columns, interleaving=np.ones((1, 1)))
+    found = traffic.traffic(gpu, load, slicing.gpus, **columns, interleaving=np.ones((1, 1)))
     words = words_by_way(slicing, d=512.0, f=2048.0, layers=64.0, params=2.0**27, batch=2.0**20)
     rate = slicing.gpus * gpu.network[0].bytes_per_s / 2 / 2
     assert words["data"] / rate == pytest.approx(found.data_bandwidth_s[0])

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dmcore import plots
-from dmcore.figures.memory_bandwidth import nanobatch_explorer, rooflines
-from dmcore.numbers import power_of_ten, readable
+from dmcore.algebra.numbers import power_of_ten, readable
+from dmcore.chapters.memory_bandwidth import nanobatch_explorer, rooflines
+from dmcore.show import plots
 
 
 def test_a_figure_is_one_described_svg_without_colors_or_fonts_of_its_own():

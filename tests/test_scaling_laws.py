@@ -12,8 +12,8 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmcore import scaling_laws
-from dmcore.scaling_laws import (
+from dmcore.models import laws
+from dmcore.models.laws import (
     batch_law,
     batch_sequences,
     closest_round,
@@ -22,7 +22,7 @@ from dmcore.scaling_laws import (
     sparsity,
     value_of,
 )
-from dmcore.training_step import Model
+from dmcore.simulator.step import Model
 
 ROWS = list(
     csv.DictReader((Path(__file__).parent / "data" / "sweeps.csv").read_text().splitlines())
@@ -93,7 +93,7 @@ def test_effective_alpha_are_the_exponents_of_the_laws():
     assert effective_alpha("none").alpha_b == 0
     # measured on the unrounded laws: depth against compute of two widths
     d = np.array([2e4, 4e4])
-    depth = value_of(scaling_laws.layer_law(), d=d, f=4 * d)
+    depth = value_of(laws.layer_law(), d=d, f=4 * d)
     compute = 120 * (2 * d * 4 * d * depth) ** 2
     slope = np.diff(np.log(depth)) / np.diff(np.log(compute))
     assert float(alpha.alpha_L) == pytest.approx(slope[0], rel=1e-9)

@@ -11,13 +11,15 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS, limits, scenarios
-from dmcore.figures import ways_around as figures
-from dmcore.scaling_end import falling, scaling_end
-from dmcore.scaling_laws import SIMULATOR_YEAR_S, layers
-from dmcore.scenarios import SCENARIOS, headline_table
-from dmcore.side_by_side import closed_form_flop, own_laws
-from dmcore.sweep import D_MODELS, sweep
+from dmcore import GPUS
+from dmcore.bottlenecks import limits
+from dmcore.chapters import ways_around as figures
+from dmcore.models.laws import SIMULATOR_YEAR_S, layers
+from dmcore.simulator.ends import falling, scaling_end
+from dmcore.simulator.sweep import D_MODELS, sweep
+from dmcore.studies import scenarios
+from dmcore.studies.scenarios import SCENARIOS, headline_table
+from dmcore.studies.side_by_side import closed_form_flop, own_laws
 
 H100 = GPUS["H100 SXM"]
 NAMES = (

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import plain_search
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -18,9 +17,10 @@ from simulator_strategies import (
     small_enough,
 )
 
-from dmcore import search
-from dmcore.hardware import GPUS, NetworkLevel
-from dmcore.search import (
+from dmcore.hardware.gpu import GPUS, NetworkLevel
+from dmcore.simulator import plain as plain_search
+from dmcore.simulator import search
+from dmcore.simulator.search import (
     NothingFitsError,
     best_parallelism,
     divisors,
@@ -28,7 +28,7 @@ from dmcore.search import (
     ordered_factorizations,
     smallest_cluster,
 )
-from dmcore.training_step import Extras, Model, step_seconds, training_step
+from dmcore.simulator.step import Extras, Model, step_seconds, training_step
 
 SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, sparsity=6, seq_len=16)
 

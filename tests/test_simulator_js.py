@@ -12,10 +12,10 @@ from test_javascript import LIVE, node
 from test_sweep import REFERENCE
 
 from dmcore import Model, Parallelism, sweep, training_step
-from dmcore.figures.your_cluster import cluster, pick_a_sweep
-from dmcore.hardware import GPUS, NetworkLevel
-from dmcore.live import numbers_data
-from dmcore.live_cluster import (
+from dmcore.chapters.your_cluster import cluster, pick_a_sweep
+from dmcore.hardware.gpu import GPUS, NetworkLevel
+from dmcore.models.laws import BATCH_SCALINGS, closest_round
+from dmcore.show.cluster import (
     FIGURES,
     SETTINGS,
     ClusterFigure,
@@ -25,9 +25,9 @@ from dmcore.live_cluster import (
     runs_of,
     sweep_of,
 )
-from dmcore.scaling_laws import BATCH_SCALINGS, closest_round
-from dmcore.training_step import MONTH_S
-from dmcore.widgets import explore
+from dmcore.show.page import numbers_data
+from dmcore.show.widgets import explore
+from dmcore.simulator.step import MONTH_S
 
 TOLERANCE = 1e-9
 # Reads {formulas, laws, jobs} and answers with the runs of each job, the last being why there are no more.

@@ -6,17 +6,16 @@ import csv
 import io
 from collections import defaultdict
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dmcore.hardware import GPUS
-from dmcore.sweep import D_MODELS, sweep
-from dmcore.training_step import MONTH_S, Extras, Model
+from dmcore.hardware.gpu import GPUS
+from dmcore.simulator import sweep as module
+from dmcore.simulator.step import MONTH_S, Extras, Model
+from dmcore.simulator.sweep import D_MODELS, sweep
 
-MODULE = import_module("dmcore.sweep")  # as an attribute of the package it is the function
 DATA = Path(__file__).parent / "data"
 KEY = ("gpu", "kind", "batch_scaling")
 
@@ -186,7 +185,7 @@ def test_columns_past_64_bits():
 
 class TestProgress:
     def test_none_by_default_without_a_terminal(self, capfd, monkeypatch):
-        monkeypatch.setattr(MODULE, "_PATIENCE_S", -1.0)
+        monkeypatch.setattr(module, "_PATIENCE_S", -1.0)
         sweep("H100 SXM", d_models=D_MODELS[:2])
         assert capfd.readouterr() == ("", "")
 
@@ -195,7 +194,7 @@ class TestProgress:
         assert capfd.readouterr() == ("", "")
 
     def test_shown_when_it_takes_long(self, capfd, monkeypatch):
-        monkeypatch.setattr(MODULE, "_PATIENCE_S", -1.0)
+        monkeypatch.setattr(module, "_PATIENCE_S", -1.0)
         sweep("H100 SXM", d_models=D_MODELS[:2], progress=True)
         out, err = capfd.readouterr()
         assert out == ""

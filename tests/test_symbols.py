@@ -10,9 +10,8 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import critical_batch, latency, limits, memory_bandwidth, network
-from dmcore.derivation import Derivation, Step
-from dmcore.symbols import (
+from dmcore.algebra.derivation import Derivation, Step
+from dmcore.algebra.symbols import (
     FLOP_PER_MAC,
     SYMBOLS,
     activation,
@@ -28,6 +27,7 @@ from dmcore.symbols import (
     unit_of,
     unit_text,
 )
+from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth, network
 
 BASES = (token, channel, byte, second)
 powers = st.integers(-3, 3)

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from dmcore import limits, uncertainty
-from dmcore.figures import uncertainty as figures
-from dmcore.hardware import GPUS
-from dmcore.more_hardware import find_gpu
-from dmcore.symbols import SYMBOLS
-from dmcore.uncertainty import Assumption, assumptions, growth_of_runs, limit_flop, sample
+from dmcore.algebra.symbols import SYMBOLS
+from dmcore.bottlenecks import limits
+from dmcore.chapters import uncertainty as figures
+from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.gpu import GPUS
+from dmcore.studies import uncertainty
+from dmcore.studies.uncertainty import Assumption, assumptions, growth_of_runs, limit_flop, sample
 
 BELIEFS = (*assumptions(), growth_of_runs())
 BY_SYMBOL = {belief.symbol: belief for belief in BELIEFS}

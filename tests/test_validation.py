@@ -7,18 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from dmcore import validation
-from dmcore.figures import measured_runs as figures
-from dmcore.hardware import GPUS
-from dmcore.measured_runs import (
+from dmcore.chapters import measured_runs as figures
+from dmcore.evidence.measured_runs import (
     MEASURED_RUNS,
     RUNS_BY_NAME,
     equivalent_parallelism,
     parameter_utilization,
 )
-from dmcore.more_hardware import find_gpu
-from dmcore.training_step import training_step
-from dmcore.validation import COMPARABLE, LEFT_OUT, PARTS, compare
+from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.gpu import GPUS
+from dmcore.simulator.step import training_step
+from dmcore.studies import validation
+from dmcore.studies.validation import COMPARABLE, LEFT_OUT, PARTS, compare
 
 LLAMA = RUNS_BY_NAME["Llama 3 405B on 16384"]
 ONE_NODE = RUNS_BY_NAME["Selective recomputation 22B on 8"]

@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 SOURCE = Path(__file__).resolve().parents[1] / "_live"
-#: What every live figure is marked with (dmcore.live).
+#: What every live figure is marked with (dmcore.show.page).
 MARK = 'class="dm-live"'
 
 

@@ -1,4 +1,4 @@
-"""The page of symbols, made from :data:`dmcore.symbols.SYMBOLS`, and links to it.
+"""The page of symbols, made from :data:`dmcore.algebra.symbols.SYMBOLS`, and links to it.
 
 ``{symbol-table}`` lists every symbol; ``{sym}`` followed by a symbol's name typesets it as a link to
 its row.
@@ -13,7 +13,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
-from dmcore.symbols import SYMBOLS, SymbolInfo
+from dmcore.algebra.symbols import SYMBOLS, SymbolInfo
 
 REFERENCE = "book-symbol"
 HEADINGS = ("Symbol", "Meaning", "Unit", "In code")

@@ -1,5 +1,5 @@
 // Live figures: each takes the place of the still one that the page holds, and answers the reader.
-// The page's HTML says what a figure is, as JSON (dmcore/live.py); a kind below knows how to draw it.
+// The page's HTML says what a figure is, as JSON (dmcore/show/page.py); a kind below knows how to draw it.
 
 import { fragment, read, write } from "./address.js";
 import { cluster } from "./cluster.js";

@@ -1,4 +1,4 @@
-// Numbers as people read and write them; `readable` is that of dmcore/numbers.py.
+// Numbers as people read and write them; `readable` is that of dmcore/algebra/numbers.py.
 
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const NARROW = "\u202f";

@@ -1,5 +1,5 @@
-// The simulator's search in the browser: what dmcore/search.py and dmcore/sweep.py do, in the same order.
-// No formula stands here. Each is made from its SymPy expression (dmcore/live_cluster.py), and called
+// The simulator's search in the browser: what dmcore/simulator/search.py and dmcore/simulator/sweep.py do, in the same order.
+// No formula stands here. Each is made from its SymPy expression (dmcore/show/cluster.py), and called
 // with its arguments in the order that is written there.
 
 const BUBBLE_CHOICES = 4; // numbers of microbatches that are tried with a bubble,
@@ -230,7 +230,7 @@ function eachWay(f, gpu, model, gpus, use) {
   }
 }
 
-/** Seconds of traffic that no layout of a way goes below: dmcore.search proves it. */
+/** Seconds of traffic that no layout of a way goes below: dmcore.simulator.search proves it. */
 function leastTraffic(f, gpu, model, gpus, sizes) {
   const { d, ff, layers, params, batch, w } = model;
   const reach = gpu.network.map((_, i) =>

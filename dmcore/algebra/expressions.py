@@ -1,0 +1,132 @@
+"""What can be done with a SymPy expression: evaluate it, print it for a page or a browser.
+
+Every formula of the project is written once, as an expression. NumPy, LaTeX and JavaScript forms are
+made from it here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike
+from sympy.printing.codeprinter import PrintMethodNotImplementedError
+from sympy.printing.jscode import JavascriptCodePrinter
+
+from dmcore.algebra.checks import check_not_negative, check_positive
+
+__all__ = ["compiled", "evaluate", "javascript"]
+
+# What a browser's function could not have as the name of an argument, or would hide.
+_NO_NAMES = (
+    "arguments await break case catch class const continue debugger default delete do else enum eval "
+    "export extends false finally for function if implements import in instanceof interface let new "
+    "null package private protected public return static super switch this throw true try typeof var "
+    "void while with yield Math Number Infinity NaN undefined"
+)
+
+
+@cache
+def compiled(expr: sp.Expr) -> tuple[tuple[str, ...], Callable[..., Any]]:
+    """The names of an expression's symbols, sorted, and a NumPy function of them in that order.
+
+    Made once for each expression. Checks nothing: :func:`evaluate` is the way in for readers.
+    """
+    symbols = tuple(sorted(expr.free_symbols, key=lambda symbol: symbol.name))
+    return tuple(symbol.name for symbol in symbols), sp.lambdify(
+        symbols, expr, modules="numpy", cse=True
+    )
+
+
+def evaluate(
+    expr: sp.Expr, values: Mapping[str | sp.Symbol, ArrayLike] | None = None, /, **named: ArrayLike
+) -> Any:
+    """The value of an expression, in the unit that its symbols imply.
+
+    Parameters
+    ----------
+    expr
+        A SymPy expression.
+    values, named
+        A number or an array for each free symbol, by symbol or by name, in the symbol's unit. Arrays
+        broadcast.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        A float if every value is a scalar, else an array of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If a symbol is missing or unknown, or a value is outside what its symbol is declared to be
+        (positive, or zero and more); the message names the symbol.
+    """
+    given = {str(key): value for key, value in {**(values or {}), **named}.items()}
+    names, function = compiled(expr)
+    by_name = {symbol.name: symbol for symbol in expr.free_symbols}
+    missing = [name for name in names if name not in given]
+    unknown = sorted(set(given) - set(names))
+    if missing or unknown:
+        raise ValueError(
+            f"values must name exactly the symbols {', '.join(names) or '(none)'}"
+            + (f"; missing: {', '.join(missing)}" if missing else "")
+            + (f"; unknown: {', '.join(unknown)}" if unknown else "")
+        )
+    for name in names:
+        if by_name[name].is_positive:
+            check_positive(name, given[name])
+        elif by_name[name].is_nonnegative:
+            check_not_negative(name, given[name])
+    arguments = [np.asarray(given[name], dtype=float) for name in names]
+    result = function(*(argument[()] for argument in arguments))
+    shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
+    if shape == ():
+        return float(result)
+    return np.broadcast_to(np.asarray(result, dtype=float), shape).copy()
+
+
+class _Printer(JavascriptCodePrinter):
+    """SymPy's printer, where it would lose digits or differ from NumPy."""
+
+    def _print_Float(self, expr: sp.Float) -> str:
+        return repr(float(expr))
+
+    def _print_Mod(self, expr: sp.Mod) -> str:
+        top, bottom = (f"({self._print(part)})" for part in expr.args)
+        # JavaScript's remainder has the sign of the dividend, NumPy's that of the divisor.
+        remainder = f"({top} % {bottom})"
+        if expr.args[0].is_nonnegative and expr.args[1].is_positive:
+            return remainder
+        return f"(({remainder} + {bottom}) % {bottom})"
+
+    def _print_BooleanTrue(self, _: sp.Basic) -> str:
+        return "true"
+
+    def _print_BooleanFalse(self, _: sp.Basic) -> str:
+        return "false"
+
+
+@cache
+def javascript(expr: sp.Expr) -> str:
+    """An expression as one of JavaScript, in which the symbols' names are variables.
+
+    It gives the same numbers as :func:`evaluate` but for rounding.
+
+    Raises
+    ------
+    ValueError
+        If a function has no JavaScript form, or a symbol's name is no name there.
+    """
+    for name in sorted(symbol.name for symbol in expr.free_symbols):
+        if not (name.isascii() and name.isidentifier()) or name in _NO_NAMES.split():
+            raise ValueError(f"expr must have symbols that JavaScript can name, got {name!r}")
+    try:
+        text = _Printer({"strict": True}).doprint(expr)
+    except (PrintMethodNotImplementedError, AttributeError) as error:
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"expr must have a JavaScript form, got {expr}: {why}") from error
+    return " ".join(text.split())

@@ -1,0 +1,207 @@
+"""Figures of the chapter on what the model simplifies and leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dmcore.show.explorer import Axis
+from dmcore.show.page import Choice, Column, GridFigure, Runs
+from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.simulator.ends import scaling_end
+from dmcore.simulator.step import Extras
+from dmcore.simulator.sweep import LINEAR_SCALING
+from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, Headline, headline, run_of
+
+__all__ = ["changes", "options", "utilizations"]
+
+#: Figures of a headline that are drawn: label and colour.
+_WASTE = {"critical_flop": ("T_crit", COLORS[0]), "scaling_end_flop": ("simulator", COLORS[1])}
+_WALL = {"limit_flop": ("T_limit", COLORS[0]), "last_run_flop": ("simulator", COLORS[1])}
+
+
+def changes(gpu: str = "H100 SXM") -> SvgFigure:
+    """Factors by which each correction moves a GPU's headline numbers, a row to a correction.
+
+    Above where the waste starts: T_crit and the end of linear scaling in the simulator. Below where
+    runs end: T_limit and the simulator's last run, for the corrections that move them.
+    """
+    base = headline(gpu)
+    all_of_them = {each: headline(gpu, each) for each in CORRECTIONS}
+    walls = {
+        each: found
+        for each, found in all_of_them.items()
+        if found.limit_flop != base.limit_flop or found.last_run_flop != base.last_run_flop
+    }
+    told = "; ".join(
+        f"{each.name} {found.critical_flop / base.critical_flop:.2f} and "
+        f"{(found.scaling_end_flop or np.nan) / (base.scaling_end_flop or np.nan):.2f}"
+        for each, found in all_of_them.items()
+    )
+    alt = (
+        f"Factors by which corrections move the critical compute of the {gpu}, in the closed form and "
+        f"in the simulator: {told}. Only attention and recomputation move the end of all runs, down."
+    )
+    heights = [len(all_of_them) + 1, len(walls) + 1]
+    with canvas(
+        alt, rows=2, height=1.5 + 0.26 * sum(heights), height_ratios=heights, sharex=True
+    ) as ((waste, wall), finish):
+        _rows(waste, "Where the waste starts", all_of_them, base, _WASTE)
+        _rows(wall, "Where runs end", walls, base, _WALL)
+        wall.set_xlabel("changed by a factor of")
+        return finish()
+
+
+def _rows(
+    axes: Axes,
+    title: str,
+    found: Mapping[Correction, Headline],
+    base: Headline,
+    drawn: Mapping[str, tuple[str, str]],
+) -> None:
+    axes.set_title(title, loc="left")
+    axes.set_xscale("log")
+    axes.set_xlim(0.1, 10)
+    axes.set_xticks([0.1, 0.3, 1, 3, 10], ["÷10", "÷3", "1", "×3", "×10"])
+    axes.set_xticks([], minor=True)
+    axes.set_ylim(len(found) - 0.4, -1.4)
+    axes.set_yticks(range(len(found)), [each.name for each in found])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+    axes.axvline(1, color=INK, linewidth=0.8)
+    for number, (name, (label, color)) in enumerate(drawn.items()):
+        closed = number == 0
+        axes.annotate(
+            f"{'●' if closed else '○'} {label}",
+            (0.03 + 0.6 * number, 0.985),
+            xycoords="axes fraction",
+            va="top",
+            color=color,
+        )
+        for row, (correction, figures) in enumerate(found.items()):
+            touched = correction.changes_closed_forms if closed else correction.changes_simulator
+            if not touched:
+                continue
+            theirs, ours = getattr(base, name), getattr(figures, name)
+            if ours and theirs:
+                axes.plot(
+                    [ours / theirs],
+                    [row],
+                    "o",
+                    color=color,
+                    fillstyle="full" if closed else "none",
+                    markersize=5.5 if closed else 9,
+                )
+
+
+def utilizations(gpu: str = "H100 SXM") -> SvgFigure:
+    """Utilization (share of the peak) against training compute (FLOP): as published, and with extras."""
+    drawn = {
+        "as published": BASELINE,
+        "with attention": Correction("", Extras(attention=True)),
+        "attention, recomputed": Correction("", Extras(True, "recompute")),
+    }
+    found = {label: run_of(gpu, each) for label, each in drawn.items()}
+    told = ", ".join(
+        f"{label} from {each.utilization[0]:.0%} to a last run of {each.training_flop[-1]:.1e} FLOP"
+        for label, each in found.items()
+    )
+    with canvas(f"Utilization of the {gpu} against training compute: {told}.") as ((axes,), finish):
+        scale_axis(axes, "x", _COMPUTE)
+        scale_axis(axes, "y", _UTILIZATION)
+        for (label, each), color, (flop, side) in zip(
+            found.items(),
+            COLORS,
+            ((2e29, "left"), (1.5e25, "below"), (3e27, "right")),
+            strict=False,
+        ):
+            axes.plot(each.training_flop, 100 * each.utilization, color=color)
+            at = int(np.argmin(abs(np.log(each.training_flop / flop))))
+            axes.annotate(
+                label,
+                (each.training_flop[at], 100 * each.utilization[at]),
+                xytext=(6, 4) if side == "left" else (0, -9),
+                textcoords="offset points",
+                ha="right" if side == "right" else "left",
+                va="bottom" if side == "left" else "top",
+                color=color,
+            )
+        return finish()
+
+
+_COMPUTE = Axis("training compute", 1e24, 1e32, "FLOP", log=True)
+_UTILIZATION = Axis("utilization", 0, 0.9, "%", 0.01)
+
+_GPUS = ("H100 SXM", "A100 SXM")
+_SEQUENCES = {
+    "left out": 2048,
+    "2,048 tokens": 2048,
+    "8,192 tokens": 8192,
+    "131,072 tokens": 131072,
+}
+_KEPT = {
+    "not counted": None,
+    "all kept": "full",
+    "all but scores": "selective",
+    "recomputed": "recompute",
+}
+
+
+@cache
+def options() -> GridFigure:
+    """Utilization against training compute for each way to count attention and activation memory."""
+    runs: dict[tuple[str, ...], Runs] = {}
+    for gpu in _GPUS:
+        for kept, memory in _KEPT.items():
+            for attention, tokens in _SEQUENCES.items():
+                extras = Extras(attention != "left out", memory)
+                runs[gpu, kept, attention] = _runs(gpu, Correction("", extras, tokens))
+    return GridFigure(
+        name="corrected-forms",
+        title="What is counted",
+        alt="Utilization against training compute with attention for sequences of several lengths",
+        choices=(
+            Choice("GPU", _GPUS, _GPUS[0]),
+            Choice("Activations", tuple(_KEPT), "not counted"),
+            Choice("Attention", tuple(_SEQUENCES), "left out"),
+        ),
+        columns=(
+            Column("flop", "Training compute", "FLOP"),
+            Column("utilization", "Utilization", "%", 0.01),
+            Column("n_gpu", "GPUs"),
+            Column("d_model", "Width d_model"),
+            Column("microbatches", "Microbatches"),
+            Column("memory", "Memory used on each GPU", "GB", 1e9),
+            Column("binding", "Most of the step"),
+        ),
+        x=_COMPUTE,
+        y=_UTILIZATION,
+        x_column="flop",
+        y_column="utilization",
+        runs=runs,
+        start=1e28,
+        facts=(Column("end", "Linear scaling ends at", "FLOP"),),
+        lines="Attention",
+        digits=4,
+    )
+
+
+def _runs(gpu: str, correction: Correction) -> Runs:
+    found = run_of(gpu, correction)
+    return Runs(
+        {
+            "flop": found.training_flop.tolist(),
+            "utilization": found.utilization.tolist(),
+            "n_gpu": found.n_gpu.astype(float).tolist(),
+            "d_model": found.d_model.astype(float).tolist(),
+            "microbatches": found.microbatches.astype(float).tolist(),
+            "memory": [step.memory_bytes for step in found.steps],
+            "binding": [step.binding for step in found.steps],
+        },
+        facts={"end": scaling_end(found, LINEAR_SCALING * correction.counted)},
+        note="No larger run ends in three months.",
+    )

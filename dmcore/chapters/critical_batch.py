@@ -1,0 +1,191 @@
+"""Figures of the chapter on the critical batch size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import sympy as sp
+from matplotlib.axes import Axes
+
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.numbers import readable
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.bottlenecks import critical_batch as model
+from dmcore.chapters.common import sliders
+from dmcore.models import laws
+from dmcore.show.explorer import Axis, Curve, Explorer, Mark
+from dmcore.show.explorer import Readout as Number
+from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, label_line, scale_axis
+
+__all__ = ["batch_laws", "batch_laws_explorer", "tradeoff", "two_microbatches"]
+
+_FLOP = 1 / FLOP_PER_MAC  # how many MAC one FLOP is
+_BATCH = Axis("batch", 4e4, 4e8, "tokens", log=True)
+_COMPUTE = Axis("training compute", 1e22 * _FLOP, 1e32 * _FLOP, "FLOP", _FLOP, log=True)
+_TOKENS = Axis("batch", 1e6, 1e10, "tokens", log=True)
+_LAW_NAMES = {"default": "simulator", "deepseek": "DeepSeek LLM", "none": "constant"}
+
+
+def tradeoff() -> SvgFigure:
+    """Steps and tokens to one loss, over the least of each, against the batch (McCandlish 2018)."""
+    critical = model.REFERENCE_BATCH_TOKENS
+    batch = np.geomspace(_BATCH.low, _BATCH.high, 121)
+    steps = evaluate(model.steps_of_batch(), b=batch, b_crit=critical, s_min=1)
+    tokens = evaluate(model.tokens_of_batch(), b=batch, b_crit=critical, D_min=1)
+    alt = (
+        "Steps and tokens that a run needs, over the least of each, against the batch. With batches "
+        f"of {readable(batch[0])} tokens it needs {readable(steps[0])} times the least steps; with "
+        f"{readable(batch[-1])}, {readable(tokens[-1])} times the least tokens. The lines cross at "
+        f"{readable(critical, 1)} tokens, where both are 2."
+    )
+    with canvas(alt) as ((axes,), finish):
+        scale_axis(axes, "x", _BATCH)
+        scale_axis(axes, "y", Axis("times the least", 1, 130, log=True))
+        for values, text, color, place, side in (
+            (steps, "steps:\nfewer with\na larger batch", COLORS[0], 10, "left"),
+            (tokens, "tokens:\nmore with\na larger batch", COLORS[1], -11, "right"),
+        ):
+            axes.plot(batch, values, color=color)
+            axes.annotate(
+                text,
+                (batch[place], values[place]),
+                xytext=(24 if side == "left" else -24, 0),
+                textcoords="offset points",
+                ha=side,
+                va="center",
+                color=color,
+            )
+        axes.plot([critical], [2], "o", color=INK, markersize=5)
+        axes.annotate(
+            "critical batch:\nboth are 2",
+            (critical, 2),
+            xytext=(0, 34),
+            textcoords="offset points",
+            ha="center",
+            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8},
+        )
+        return finish()
+
+
+def two_microbatches(stages: int = 3, slots: int = 12) -> SvgFigure:
+    """What each stage of a pipeline does over time, with one and with two microbatches to a stage."""
+    alt = (
+        f"A pipeline of {stages} stages over time. A microbatch computes for one slot, then travels "
+        f"for one. With {stages} microbatches each stage computes in every other slot and waits in "
+        f"between. With {stages * model.MICROBATCHES_PER_STAGE} it computes in all of them."
+    )
+    with canvas(alt, height=4.0, rows=2, sharex=True) as (panels, finish):
+        for axes, per_stage in zip(panels, (1, model.MICROBATCHES_PER_STAGE), strict=True):
+            _draw_stages(axes, stages, slots, per_stage)
+        panels[0].set_title(f"{stages} microbatches: every other slot is lost", loc="left")
+        count = stages * model.MICROBATCHES_PER_STAGE
+        panels[1].set_title(f"{count} microbatches: no slot is lost", loc="left")
+        panels[1].set_xlabel("time (slots)")
+        return finish()
+
+
+def _draw_stages(axes: Axes, stages: int, slots: int, per_stage: int) -> None:
+    """Fill the slots in which a stage computes; the number is the microbatch.
+
+    The last stage hands over to the first one, which holds the next layers (interleaving). So in slot
+    k a stage computes if one of its microbatches set out in a slot of the same parity.
+    """
+    for slot in range(slots):
+        late = slot % 2
+        for stage in range(stages):
+            if late >= per_stage:
+                continue
+            number = (stage - slot // 2) % stages + late * stages
+            color = COLORS[late]
+            axes.barh(stage, 0.94, left=slot + 0.03, height=0.8, color=color, alpha=0.3)
+            axes.text(slot + 0.5, stage, f"{number + 1}", ha="center", va="center", color=INK)
+    axes.set_yticks(range(stages), [f"stage {stage + 1}" for stage in range(stages)])
+    axes.invert_yaxis()
+    axes.set_xlim(0, slots)
+    axes.set_xticks(range(0, slots + 1, 2))
+    axes.grid(False)
+
+
+def batch_laws() -> SvgFigure:
+    """Batch (tokens) against training compute (FLOP): the three laws, and batches of known runs."""
+    explorer = batch_laws_explorer()
+    told = "; ".join(
+        f"{run.name} {readable(run.tokens, 2)} at {readable(run.flop, 2)} FLOP"
+        for run in model.PUBLISHED_BATCHES
+    )
+    ends = {
+        name: float(evaluate(_law(name), T=1e31 * _FLOP) if _law(name).free_symbols else _law(name))
+        for name in _LAW_NAMES
+    }
+    reached = ", ".join(f"{_LAW_NAMES[name]} {readable(end, 2)}" for name, end in ends.items())
+    alt = (
+        f"Batch in tokens against training compute. At 10³¹ FLOP the laws give: {reached}. "
+        f"Published batches: {told}."
+    )
+    with canvas(alt, height=3.7) as ((axes,), finish):
+        scale_axis(axes, "x", explorer.x)
+        scale_axis(axes, "y", explorer.y)
+        xs = explorer.x_values() / explorer.x.per_unit
+        for name, color in zip(_LAW_NAMES, COLORS, strict=False):
+            ys = explorer.along_x(_law(name), explorer.defaults())
+            axes.plot(xs, ys, color=color)
+            label_line(axes, xs, ys, _LAW_NAMES[name], color, 0.7)
+        places = {
+            "GPT-3": (0, -14, "center"),
+            "PaLM": (3, 5, "left"),
+            "DeepSeek-V3": (-2, 6, "right"),
+        }
+        for run in model.PUBLISHED_BATCHES:
+            right, up, side = places.get(run.name, (6, -11, "left"))
+            axes.plot([run.flop], [run.tokens], "o", color=INK, markersize=4)
+            axes.annotate(
+                run.name,
+                (run.flop, run.tokens),
+                xytext=(right, up),
+                textcoords="offset points",
+                ha=side,
+            )
+        return finish()
+
+
+def batch_laws_explorer() -> Explorer:
+    """The batch law of the closed forms, with its two numbers on sliders, beside the simulator's."""
+    batch, exponent = sliders("b_0 alpha_b")
+    return Explorer(
+        name="batch-laws",
+        title="How the batch grows with compute",
+        alt="Batch in tokens against training compute: a power law to choose, and three fixed laws",
+        x_symbol="T",
+        x=_COMPUTE,
+        y=_TOKENS,
+        curves=(
+            Curve(model.batch_law(), "your law", label_at=0.97),
+            *(
+                Curve(_law(name), label, dashed=True, label_at=place)
+                for (name, label), place in zip(_LAW_NAMES.items(), (0.85, 0.86, 0.5), strict=True)
+            ),
+        ),
+        controls=(batch, replace(exponent, default=0.1)),
+        marks=tuple(
+            Mark(run.flop * _FLOP, run.tokens, run.name) for run in model.PUBLISHED_BATCHES
+        ),
+        readouts=(
+            Number("Batch at 10²⁸ FLOP", _batch_at(1e28), "million tokens", 1e6),
+            Number("Batch at 10³¹ FLOP", _batch_at(1e31), "million tokens", 1e6),
+        ),
+        # In words the laws are anchored at 3e23 FLOP, so here a MAC counts as two of them.
+        constants={"T_0": model.REFERENCE_COMPUTE * _FLOP},
+    )
+
+
+def _law(name: str) -> sp.Expr:
+    """A law of the simulator for a dense model: tokens, as a function of T in MAC."""
+    T, T_FLOP = *symbols("T"), sp.Symbol("T_FLOP", positive=True)
+    law: sp.Expr = laws.effective_alpha(name).batch_of_compute
+    return law.subs(T_FLOP, FLOP_PER_MAC * T)
+
+
+def _batch_at(flop: float) -> sp.Expr:
+    (T,) = symbols("T")
+    return model.batch_law().subs(T, flop * _FLOP)

@@ -1,0 +1,351 @@
+"""Figures of the chapter on how sure the limits are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from dmcore.algebra.numbers import readable
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.bottlenecks.limits import critical_macs_of_hardware, latency_macs
+from dmcore.chapters.common import MONTH_S, gpu_menu
+from dmcore.show.explorer import Axis, Band, Curve, Explorer, Slider
+from dmcore.show.explorer import Readout as Number
+from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.studies import uncertainty as model
+from dmcore.studies.uncertainty import Assumption, Effect, Interval
+
+__all__ = [
+    "belief_sliders",
+    "densities",
+    "doubt_explorer",
+    "own_beliefs",
+    "tornados",
+    "years",
+]
+
+Array = NDArray[np.float64]
+
+_MAC = 1 / FLOP_PER_MAC
+_COMPUTE = Axis("training compute", 1e25, 1e40, "FLOP", log=True)
+_YEARS = Axis("year in which the largest run is there", 2024, 2050)
+_COLORS = MappingProxyType({"critical": COLORS[1], "latency": COLORS[3]})
+#: Draws of a figure that follows a slider.
+_FEW = 40_000
+
+#: Short names of assumptions, and how a page shows their values.
+_SHOWN: Mapping[str, tuple[str, float, str]] = MappingProxyType(
+    {
+        "alpha": ("α", 1.0, ""),
+        "b_0": ("batch", 1e6, "M"),
+        "L_0": ("layers", 1.0, ""),
+        "r": ("tokens per\nparameter", 1.0, ""),
+        "t": ("duration", MONTH_S, "mo."),
+        "F": ("arithmetic", 1e15 * _MAC, "PFLOP/s"),
+        "beta_hbm": ("memory", 1e12, "TB/s"),
+        "beta_net": ("network", 1e9, "GB/s"),
+        "ell": ("latency", 1e-6, "µs"),
+    }
+)
+
+
+def densities(draws: Mapping[str, Array], gpu: str = "H100 SXM") -> SvgFigure:
+    """Densities of both limits over the logarithm of compute (FLOP), with the paper's baseline."""
+    found = {limit: model.limit_flop(limit, draws, gpu) for limit in model.LIMITS}
+    with canvas(_told(found, gpu), height=4.2) as ((axes,), finish):
+        _draw_densities(axes, found, gpu)
+        return finish()
+
+
+def years(draws: Mapping[str, Array], gpu: str = "H100 SXM") -> SvgFigure:
+    """Densities of the year in which the largest run reaches each limit, growing by g a year."""
+    found = {
+        limit: model.limit_years(model.limit_flop(limit, draws, gpu), draws["g"])
+        for limit in model.LIMITS
+    }
+    told = "; ".join(
+        f"{model.LIMITS[limit]} {_years_told(model.credible_interval(values))}"
+        for limit, values in found.items()
+    )
+    with canvas(f"Densities of the year in which growth reaches each limit: {told}.") as (
+        (axes,),
+        finish,
+    ):
+        _draw_years(axes, found)
+        return finish()
+
+
+def tornados(beliefs: Sequence[Assumption], gpu: str = "H100 SXM") -> SvgFigure:
+    """What each assumption does to each limit (FLOP) from its 5 % to its 95 % point."""
+    effects = {limit: model.tornado(limit, beliefs, gpu) for limit in model.LIMITS}
+    middle = {belief.symbol: belief.quantile(0.5) for belief in beliefs}
+    told = "; ".join(
+        f"{model.LIMITS[limit]}: "
+        + ", ".join(
+            f"{each.assumption.label} {readable(each.decades, 2)} powers of ten"
+            for each in effects[limit]
+        )
+        for limit in effects
+    )
+    alt = f"What each assumption moves, from its 5 % to its 95 % point: {told}."
+    with canvas(alt, height=7.2, rows=2, height_ratios=[8, 6]) as (panels, finish):
+        for axes, (limit, rows) in zip(panels, effects.items(), strict=True):
+            at_middle = model.limit_flop(limit, middle, gpu)
+            paper = model.limit_flop(limit, {}, gpu)
+            low = min(min(each.at_low, each.at_high) for each in rows)
+            high = max(max(each.at_low, each.at_high) for each in rows)
+            scale_axis(
+                axes,
+                "x",
+                Axis(model.LIMITS[limit], min(low, paper) / 60, high * 60, "FLOP", log=True),
+            )
+            axes.set_ylim(len(rows) - 0.4, -0.9)
+            axes.set_yticks(range(len(rows)), [_SHOWN[each.assumption.symbol][0] for each in rows])
+            axes.tick_params(axis="y", length=0)
+            axes.grid(axis="y", visible=False)
+            for place, each in enumerate(rows):
+                _draw_effect(axes, place, each, at_middle)
+            axes.axvline(at_middle, color=INK, linewidth=0.8)
+            axes.plot([paper], [-0.62], "v", color=INK, markersize=6)
+            axes.annotate(
+                "paper",
+                (paper, -0.62),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        return finish()
+
+
+def belief_sliders() -> tuple[Slider, ...]:
+    """Controls of :func:`own_beliefs`."""
+    top = model.assumptions()[0].high
+    return (
+        Slider("alpha_low", "α at least", -0.15, 0.3, 0.0),
+        Slider("alpha_high", "α at most", -0.15, 0.3, top),
+        Slider(
+            "batch", "Batch at 3e23 FLOP, middle", 1e6, 64e6, 4e6 * 2**0.5, "M tokens", 1e6, True
+        ),
+        Slider("growth_low", "Growth in a year, at least", 1.5, 8, 4),
+        Slider("growth_high", "Growth in a year, at most", 1.5, 8, 5),
+    )
+
+
+def own_beliefs(
+    alpha_low: float, alpha_high: float, batch: float, growth_low: float, growth_high: float
+) -> SvgFigure:
+    """Both limits (FLOP) and their years, from other beliefs about alpha, the batch and growth.
+
+    A range that is upside down is turned round. Fewer draws than in the text, for speed.
+    """
+    changes = {
+        "alpha": sorted((alpha_low, alpha_high)),
+        "g": sorted((growth_low, growth_high)),
+    }
+    beliefs = []
+    for belief in (*model.assumptions(), model.growth_of_runs()):
+        if belief.symbol in changes:
+            low, high = changes[belief.symbol]
+            belief = replace(belief, shape="uniform", low=low, high=high)
+        elif belief.symbol == "b_0":
+            factor = batch / belief.quantile(0.5)
+            belief = replace(belief, low=belief.low * factor, high=belief.high * factor)
+        beliefs.append(belief)
+    draws = model.sample(beliefs, _FEW)
+    found = {limit: model.limit_flop(limit, draws) for limit in model.LIMITS}
+    reached = {limit: model.limit_years(flop, draws["g"]) for limit, flop in found.items()}
+    told = "; ".join(
+        f"{model.LIMITS[limit]} {_years_told(model.credible_interval(values))}"
+        for limit, values in reached.items()
+    )
+    with canvas(f"{_told(found, 'H100 SXM')} Years: {told}.", height=6.2, rows=2) as (
+        (top, bottom),
+        finish,
+    ):
+        _draw_densities(top, found, "H100 SXM")
+        _draw_years(bottom, reached)
+        return finish()
+
+
+def doubt_explorer() -> Explorer:
+    """Both limits (FLOP) against alpha with bands that hold 90 %, for doubts that a reader sets."""
+    bounds = {
+        (limit, upper): model.bound_at_alpha(limit, upper)
+        for limit in model.LIMITS
+        for upper in (False, True)
+    }
+    known = {
+        name: value for name, value in model.baseline().items() if name not in ("alpha", "ell")
+    }
+    (alpha,) = symbols("alpha")
+    readouts = [
+        Number(
+            f"{words.capitalize()} at α = 0.1, {which}",
+            bounds[limit, upper].subs(alpha, 0.1),
+            "FLOP",
+            _MAC,
+        )
+        for limit, words in model.LIMITS.items()
+        for upper, which in ((False, "5 % point"), (True, "95 % point"))
+    ]
+    return Explorer(
+        name="doubt",
+        title="What doubt does to the limits",
+        alt=(
+            "Critical compute and latency limit against alpha, each a line in a band that holds 90 %: "
+            "the bands widen as alpha grows, since doubts are raised to a larger power"
+        ),
+        x_symbol="alpha",
+        x=Axis("α, batch growth less depth growth", 0, 0.2),
+        y=Axis("training compute", 1e25 * _MAC, 1e40 * _MAC, "FLOP", _MAC, log=True),
+        curves=(
+            Curve(critical_macs_of_hardware(), "critical compute", label_at=0.6),
+            Curve(latency_macs(), "latency limit", label_at=0.6),
+        ),
+        controls=(
+            gpu_menu(),
+            *(
+                Slider(
+                    str(model.doubt(symbol)),
+                    f"{label}, within a factor of",
+                    1,
+                    10,
+                    factor,
+                    log=True,
+                )
+                for symbol, label, factor in (
+                    ("beta_net", "Network bandwidth", 2),
+                    ("b_0", "Batch", 2),
+                    ("t", "Duration", 2),
+                    ("ell", "Latency", 2),
+                    ("F", "Arithmetic", 1.2),
+                )
+            ),
+        ),
+        bands=(
+            Band("", above=bounds["latency", False], below=bounds["latency", True]),
+            Band("", above=bounds["critical", False], below=bounds["critical", True]),
+        ),
+        readouts=tuple(readouts),
+        constants={
+            **known,
+            "ell": model.baseline()["ell"],
+            **{str(model.doubt(symbol)): 1.4 for symbol in ("beta_hbm", "L_0", "r")},
+        },
+    )
+
+
+# -------------------------------------------------------------------------------------- drawing
+
+
+def _told(found: Mapping[str, Array], gpu: str) -> str:
+    parts = []
+    for limit, values in found.items():
+        interval = model.credible_interval(values)
+        parts.append(
+            f"{model.LIMITS[limit]} has its median at {readable(interval.median, 2)} FLOP and 90 % "
+            f"between {readable(interval.low, 2)} and {readable(interval.high, 2)}, the paper's "
+            f"baseline is {readable(model.limit_flop(limit, {}, gpu), 2)}"
+        )
+    return f"Densities of the two limits over the power of ten of the compute: {'; '.join(parts)}."
+
+
+def _years_told(interval: Interval) -> str:
+    return f"{interval.median:.0f}, 90 % between {interval.low:.0f} and {interval.high:.0f}"
+
+
+def _histogram(values: Array, low: float, high: float, bins: int) -> tuple[Array, Array]:
+    """Middles of bins, and the density of the values in them; what is outside still counts."""
+    counts, edges = np.histogram(values, bins=bins, range=(low, high))
+    width = (high - low) / bins
+    return (edges[:-1] + edges[1:]) / 2, counts / (len(values) * width)
+
+
+def _draw_densities(axes: Axes, found: Mapping[str, Array], gpu: str) -> None:
+    low, high = np.log10(_COMPUTE.low), np.log10(_COMPUTE.high)
+    scale_axis(axes, "x", _COMPUTE)
+    curves = {limit: _histogram(np.log10(values), low, high, 75) for limit, values in found.items()}
+    top = 100 * max(density.max() for _, density in curves.values())
+    axes.set_ylim(-0.28 * top, 1.45 * top)
+    axes.set_ylabel("% of draws per power of ten", loc="top")
+    axes.set_yticks([tick for tick in (0, 10, 20, 30, 40) if tick < 1.3 * top])
+    for place, (limit, (exponents, density)) in enumerate(curves.items()):
+        color, xs, ys = _COLORS[limit], 10**exponents, 100 * density
+        _fill(axes, xs, ys, color)
+        _draw_interval(
+            axes, model.credible_interval(found[limit]), -(0.09 + 0.11 * place) * top, color
+        )
+        paper = model.limit_flop(limit, {}, gpu)
+        height = (1.38, 1.2)[place] * top
+        axes.plot([paper, paper], [0, height], color=color, linestyle="--", linewidth=1.2)
+        axes.annotate(
+            f"{model.LIMITS[limit]}, paper: {readable(paper, 2)}",
+            (paper, height),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+        )
+
+
+def _draw_years(axes: Axes, found: Mapping[str, Array]) -> None:
+    latest = max(model.credible_interval(values).high for values in found.values())
+    span = replace(_YEARS, high=max(_YEARS.high, 10 * np.ceil(latest / 10 + 0.2)))
+    scale_axis(axes, "x", span)
+    bins = 104 if len(next(iter(found.values()))) > _FEW else 52
+    curves = {
+        limit: _histogram(values, span.low, span.high, bins) for limit, values in found.items()
+    }
+    top = 100 * max(density.max() for _, density in curves.values())
+    axes.set_ylim(-0.28 * top, 1.3 * top)
+    axes.set_ylabel("% of draws per year", loc="top")
+    for place, (limit, (middles, density)) in enumerate(curves.items()):
+        color, ys = _COLORS[limit], 100 * density
+        _fill(axes, middles, ys, color)
+        interval = model.credible_interval(found[limit])
+        _draw_interval(axes, interval, -(0.09 + 0.11 * place) * top, color)
+        axes.annotate(
+            f"{model.LIMITS[limit]}:\n{interval.median:.0f}",
+            (middles[int(np.argmax(ys))], ys.max()),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center" if place == 0 else "left",
+            va="bottom",
+            color=color,
+        )
+
+
+def _fill(axes: Axes, xs: Array, ys: Array, color: str) -> None:
+    axes.fill_between(xs, 0, ys, color=color, alpha=0.16, linewidth=0)
+    axes.plot(xs, ys, color=color)
+
+
+def _draw_interval(axes: Axes, interval: Interval, height: float, color: str) -> None:
+    """A bar below the axis that holds 90 % of the draws, with a dot at the median."""
+    axes.plot([interval.low, interval.high], [height, height], color=color, linewidth=3)
+    axes.plot([interval.median], [height], "o", color=color, markersize=6)
+
+
+def _draw_effect(axes: Axes, place: int, effect: Effect, at_middle: float) -> None:
+    symbol = effect.assumption.symbol
+    _, per_unit, unit = _SHOWN[symbol]
+    for share, end, color in (
+        (0.05, effect.at_low, COLORS[0]),
+        (0.95, effect.at_high, COLORS[1]),
+    ):
+        axes.plot([at_middle, end], [place, place], color=color, linewidth=9, solid_capstyle="butt")
+        value = effect.assumption.quantile(share) / per_unit
+        right = end > at_middle
+        axes.annotate(
+            f"{value:.3f}" if symbol == "alpha" else f"{readable(value, 2)} {unit}".strip(),
+            (end, place),
+            xytext=(4 if right else -4, 0),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="center",
+        )

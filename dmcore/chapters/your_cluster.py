@@ -1,0 +1,206 @@
+"""Sweeps for a reader to pick among, and a sweep of the reader's own cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from dmcore.algebra.derivation import building_page
+from dmcore.algebra.numbers import readable
+from dmcore.chapters.sweeps import own_sweep, own_sweep_choices
+from dmcore.hardware.gpu import GB, GPUS
+from dmcore.models.laws import BATCH_SCALINGS
+from dmcore.show.cluster import ClusterFigure, figures_of, runs_of
+from dmcore.show.explorer import Axis, Menu, Slider
+from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
+from dmcore.show.widgets import explore, interact
+from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
+
+__all__ = ["BATCH_LAWS", "cluster", "grid", "pick_a_sweep"]
+
+#: Words for each batch law.
+BATCH_LAWS = dict(
+    zip(
+        ("as compute to the 1/6", "constant, 4 Mi tokens", "DeepSeek: compute to the 0.33"),
+        BATCH_SCALINGS,
+        strict=True,
+    )
+)
+
+_COMPUTE = Axis("training compute", 1e24, 1e37, "FLOP", log=True)
+_UTILIZATION = Axis("utilization", 0, 1, "%", 0.01)
+_DEGREES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
+_MIX = Mix(
+    "GPUs",
+    "Degrees of parallelism against training compute, which multiply to the number of GPUs",
+    _DEGREES,
+    multiply=True,
+)
+_FACTS = (
+    Column("linear_end", "linear scaling ends", "FLOP"),
+    Column("last_linear", "last run in linear scaling", "FLOP"),
+)
+#: Columns as a sweep names them, and what most of a step goes to.
+_COLUMNS = {
+    column.name: column
+    for column in (
+        Column("training_flop", "training compute", "FLOP", shown=False),
+        Column("n_gpu", "GPUs"),
+        Column("utilization", "utilization", "%", 0.01),
+        Column("months", "length of the run", "months"),
+        Column("tensor_parallel", "tensor parallel"),
+        Column("pipeline_parallel", "pipeline parallel"),
+        Column("expert_parallel", "expert parallel"),
+        Column("data_parallel", "data parallel"),
+        Column("microbatches", "microbatches"),
+        Column("binding", "most of the step"),
+        Column("d_model", "width", shown=False),
+        Column("d_ff", "inner width", shown=False),
+        Column("layers", "layers", shown=False),
+        Column("sparsity", "experts", shown=False),
+        Column("batch_tokens", "batch", "tokens", shown=False),
+        Column("params", "parameters", shown=False),
+        Column("tensor_model_parallel", "slices of d_model", shown=False),
+        Column("tensor_ff_parallel", "slices of d_ff", shown=False),
+        Column("interleaving", "interleaving", shown=False),
+        Column("zero_bubble", "zero bubble", shown=False),
+    )
+}
+
+
+# ----------------------------------------------------------------------------------------- grid
+
+_DURATIONS = {"1 month": 1, "3 months": 3, "6 months": 6, "1 year": 12, "2 years": 24}
+#: The presets of the grid: all but the one whose search takes longest, which the cluster's figure has.
+_GRID_GPUS = tuple(name for name in GPUS if not name.endswith("Superpod"))
+_GRID_COLUMNS = tuple(_COLUMNS)[:11]
+
+
+@cache
+def grid(sparse: bool = False) -> GridFigure:
+    """Utilization (%) against training compute (FLOP) for GPUs, batch laws and durations."""
+    kind = "sparse" if sparse else "dense"
+    runs: dict[tuple[str, ...], Runs] = {}
+    for gpu in _GRID_GPUS:
+        for words, law in BATCH_LAWS.items():
+            for length, months in _DURATIONS.items():
+                found = sweep(gpu, sparse, law, duration_years=months / 12)
+                runs[gpu, words, length] = runs_of(found, _GRID_COLUMNS, _note(found, length))
+    return GridFigure(
+        name=f"sweeps-{kind}",
+        title=f"Utilization of {kind} models as training grows",
+        alt=f"Utilization of {kind} models against training compute for each GPU",
+        choices=(
+            Choice("GPU", _GRID_GPUS, "H100 SXM"),
+            Choice("Batch grows", tuple(BATCH_LAWS), next(iter(BATCH_LAWS))),
+            Choice("Length of the run", tuple(_DURATIONS), "3 months"),
+        ),
+        columns=tuple(_COLUMNS[name] for name in _GRID_COLUMNS),
+        x=_COMPUTE,
+        y=_UTILIZATION,
+        x_column="training_flop",
+        y_column="utilization",
+        runs=runs,
+        start=1e29,
+        end_label="Largest feasible run",
+        facts=_FACTS,
+        lines="Length of the run",
+        mix=_MIX,
+        digits=11,
+    )
+
+
+def _note(found: Sweep, length: str) -> str:
+    """Why there are no more runs, in the words of the page's script."""
+    if not found.ended_by:
+        return "The widths of the sweep end there."
+    width = D_MODELS[len(found)]
+    return (
+        f"The next model, {readable(width, 6)} wide, ends in {length} on no cluster, however large."
+    )
+
+
+def pick_a_sweep(sparse: bool = False) -> Any:
+    """:func:`grid` in the published page; in a kernel each choice is swept anew, which is quicker."""
+    if building_page():
+        return explore(grid(sparse))
+    return interact(own_sweep(sparse), choices=own_sweep_choices())
+
+
+# -------------------------------------------------------------------------------------- cluster
+
+
+def _slider(
+    symbol: str, label: str, low: float, high: float, unit: str = "", per_unit: float = 1
+) -> Slider:
+    default = figures_of("H100 SXM")[symbol]
+    whole = symbol.endswith("_size")
+    log = symbol != "eta"
+    return Slider(symbol, label, low, high, default, unit, per_unit, log=log, whole=whole)
+
+
+def _menu(label: str, symbol: str, options: Iterable[str]) -> Menu:
+    counted = {name: {symbol: float(index)} for index, name in enumerate(options)}
+    return Menu(label, counted, next(iter(counted)))
+
+
+def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
+    presets = {
+        name: {"base": float(index), **figures_of(gpu)}
+        for index, (name, gpu) in enumerate(GPUS.items())
+    }
+    return {
+        "The run": (
+            Menu("GPU", presets, "H100 SXM"),
+            _menu("Model", "sparse", ("dense", "sparse")),
+            _menu("Batch grows", "law", BATCH_LAWS),
+            Slider("months", "Longest run", 0.01, 120, 3, "months", log=True),
+        ),
+        "Change the GPU": (
+            _slider("F_peak", "Peak arithmetic", 1e13, 1e17, "TFLOP/s", 1e12),
+            _slider("eta", "Share of the peak in long products", 0.05, 1, "%", 0.01),
+            _slider("beta_HBM", "Memory bandwidth", 1e11, 1e15, "GB/s", GB),
+            _slider("C_HBM", "Memory size", 1e9, 1e13, "GB", GB),
+            _slider("beta_L2", "L2 bandwidth", 1e12, 1e16, "GB/s", GB),
+            _slider("ell_matmul", "Latency of a matrix product", 1e-8, 1e-4, "µs", 1e-6),
+        ),
+        "Change the network": (
+            _slider("node_size", "GPUs in a node (1: flat)", 1, 1024),
+            _slider("beta_node", "Bandwidth in the node", 1e9, 1e15, "GB/s", GB),
+            _slider("pod_size", "Nodes in a pod (1: none)", 1, 64),
+            _slider("beta_pod", "Bandwidth in the pod", 1e9, 1e15, "GB/s", GB),
+            _slider("beta_beyond", "Bandwidth beyond", 1e9, 1e15, "GB/s", GB),
+            _slider("ell_hop", "Latency of a hop", 1e-8, 1e-4, "µs", 1e-6),
+            _menu(
+                "Latency without a bubble",
+                "zero_bubble_latency",
+                ("left out, as the authors' code", "counted"),
+            ),
+        ),
+    }
+
+
+@cache
+def cluster() -> ClusterFigure:
+    """Utilization (%) against training compute (FLOP) on whatever cluster the reader sets."""
+    found = sweep("H100 SXM")
+    runs = runs_of(found, _COLUMNS, _note(found, "3 months"))
+    start = GridFigure(
+        name="your-cluster",
+        title="Utilization on your cluster as training grows",
+        alt="Utilization against training compute on the cluster that the controls set",
+        choices=(Choice("GPU", ("H100 SXM",), "H100 SXM"),),
+        columns=tuple(_COLUMNS.values()),
+        x=_COMPUTE,
+        y=_UTILIZATION,
+        x_column="training_flop",
+        y_column="utilization",
+        runs={("H100 SXM",): runs},
+        start=1e29,
+        end_label="Largest feasible run",
+        facts=_FACTS,
+        mix=Mix(_MIX.title, _MIX.alt, _MIX.columns, multiply=True, high=56),
+        digits=17,
+    )
+    return ClusterFigure(_groups(), start)

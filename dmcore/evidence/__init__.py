@@ -1,0 +1,5 @@
+"""What was published of real training runs."""
+
+from dmcore._lazy import on_first_use
+
+__getattr__, __dir__ = on_first_use(__name__)

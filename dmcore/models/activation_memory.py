@@ -1,0 +1,85 @@
+"""Memory of what the forward pass keeps for the backward pass, which the paper leaves out.
+
+Counted as Korthikanti et al. (2022) do: 34 d bytes for a token in a layer at 16 bit, of which 21 d are
+the MLP's. Tensor parallelism divides all of it, as theirs does with sequence parallelism.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import sympy as sp
+
+from dmcore.algebra.symbols import symbols
+from dmcore.models.attention import HEAD_CHANNELS
+from dmcore.models.laws import simulator_symbols
+
+__all__ = [
+    "attention_bytes",
+    "boundary_bytes",
+    "cluster_activations",
+    "microbatches_in_flight",
+    "mlp_bytes",
+    "score_bytes",
+]
+
+
+@cache
+def mlp_bytes() -> sp.Expr:
+    """Bytes for one token in one MLP: inputs of its norm, matrices and nonlinearity, a dropout mask."""
+    d, f = symbols("d f")
+    (w,) = simulator_symbols("w")
+    return 2 * w * (d + f) + d
+
+
+@cache
+def attention_bytes() -> sp.Expr:
+    """Bytes for one token in one attention but its scores.
+
+    Inputs of the norm, the projections and the output; queries, keys, values; a dropout mask.
+    """
+    (d,) = symbols("d")
+    (w,) = simulator_symbols("w")
+    return 6 * w * d + d
+
+
+@cache
+def score_bytes() -> sp.Expr:
+    """Bytes of one token's scores in one layer, if kept: softmax, dropout and its mask, of each head."""
+    (d,) = symbols("d")
+    S, w = simulator_symbols("S w")
+    return (2 * w + 1) * S * d / HEAD_CHANNELS
+
+
+@cache
+def boundary_bytes() -> sp.Expr:
+    """Bytes for one token between two layers: all that is kept if layers are computed again."""
+    (d,) = symbols("d")
+    (w,) = simulator_symbols("w")
+    return w * d
+
+
+@cache
+def microbatches_in_flight(zero_bubble: bool) -> sp.Expr:
+    """Microbatches that the first stage holds, the fullest, in layers' worth of the stage.
+
+    One for each stage. With v > 1 blocks to a stage (N_PP - 1) / v more, as it starts further blocks
+    early (Korthikanti et al. 2022); without a bubble N_PP - 1 more (Qi et al. 2023, their ZB-H2). Never
+    more than there are.
+    """
+    (N_PP,) = symbols("N_PP")
+    K, v = simulator_symbols("K v")
+    more = sp.Integer(1) if zero_bubble else sp.sign(v - 1) / v
+    return sp.Min(K, N_PP + more * (N_PP - 1))
+
+
+@cache
+def cluster_activations(zero_bubble: bool) -> sp.Expr:
+    """Bytes of activations that a cluster must hold, if each of its stages held as much as the first.
+
+    ``c_kept`` bytes for a token and layer are kept from the forward to the backward pass; ``c_again``
+    come on top in the one layer that a stage computes again.
+    """
+    b, L, N_PP = symbols("b L N_PP")
+    K, kept, again = simulator_symbols("K c_kept c_again")
+    return (kept * L * microbatches_in_flight(zero_bubble) + again * N_PP) * b / K

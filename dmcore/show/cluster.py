@@ -1,0 +1,361 @@
+"""A cluster of the reader's own: a GPU made of figures, and the figure that sweeps it in the page.
+
+The page's script searches as :mod:`dmcore.simulator.search` does (book/_live/simulator.js). It gets every
+formula from here, made from the expression that the simulator evaluates, so that both give the same runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import sympy as sp
+
+from dmcore.algebra.checks import check_choice
+from dmcore.algebra.expressions import javascript
+from dmcore.hardware.gpu import GPU, GPUS, NetworkLevel, get_gpu
+from dmcore.models import laws
+from dmcore.models.laws import simulator_symbols
+from dmcore.show.explorer import Menu, Slider
+from dmcore.show.page import GridFigure, Runs, control_data, numbers_data, page_html
+from dmcore.show.plots import SvgFigure
+from dmcore.simulator import pipeline, traffic
+from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
+from dmcore.simulator.step import (
+    MONTH_S,
+    Extras,
+    arithmetic_time,
+    cluster_memory,
+    matmul_step_time,
+    products_in_mlp,
+)
+from dmcore.simulator.sweep import D_MODELS, LINEAR_SCALING, Sweep, sweep
+from dmcore.studies.side_by_side import last_linear_flop
+
+__all__ = [
+    "FIGURES",
+    "SETTINGS",
+    "ClusterFigure",
+    "custom_gpu",
+    "figures_of",
+    "formulas",
+    "runs_of",
+    "sweep_of",
+]
+
+#: Figures of a GPU and its network that a reader can set: symbol, and what it is, with its unit.
+FIGURES: Mapping[str, str] = {
+    "F_peak": "peak arithmetic, FLOP/s",
+    "eta": "share of the peak in long matrix products",
+    "beta_HBM": "bandwidth of the main memory, bytes/s",
+    "C_HBM": "size of the main memory, bytes",
+    "beta_L2": "bandwidth of L2, bytes/s",
+    "ell_matmul": "least time of a matrix product, s",
+    "node_size": "GPUs in a node; 1 is a flat network",
+    "beta_node": "bandwidth of a GPU in its node, both directions, bytes/s",
+    "pod_size": "nodes in a pod; 1 is no such level",
+    "beta_pod": "bandwidth of a GPU in its pod, both directions, bytes/s",
+    "beta_beyond": "bandwidth of a GPU beyond, both directions, bytes/s",
+    "ell_hop": "latency of a hop, s",
+}
+
+#: Settings of a sweep besides: preset, kind of model, batch law, months, and the rule of latency.
+SETTINGS = ("base", "sparse", "law", "months", "zero_bubble_latency")
+
+
+# ------------------------------------------------------------------------------------- hardware
+
+
+def figures_of(gpu: GPU | str) -> dict[str, float]:
+    """The figures of a GPU by the symbols of :data:`FIGURES`.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown, or the network has more than three levels or several latencies.
+    """
+    gpu = get_gpu(gpu)
+    *inner, beyond = gpu.network
+    if len(inner) > 2 or len({level.latency_s for level in gpu.network}) > 1:
+        raise ValueError(
+            "gpu must have at most three network levels of one latency, "
+            f"got {len(gpu.network)} of {[level.latency_s for level in gpu.network]!r} s"
+        )
+    levels = [(float(level.size or 1), level.bytes_per_s) for level in inner]
+    node, pod = [*levels, *[(1.0, beyond.bytes_per_s)] * 2][:2]
+    return {
+        "F_peak": gpu.peak_flop_per_s,
+        "eta": gpu.efficiency,
+        "beta_HBM": gpu.hbm_bytes_per_s,
+        "C_HBM": gpu.hbm_bytes,
+        "beta_L2": gpu.l2_bytes_per_s,
+        "ell_matmul": gpu.matmul_latency_s,
+        "node_size": node[0],
+        "beta_node": node[1],
+        "pod_size": pod[0],
+        "beta_pod": pod[1],
+        "beta_beyond": beyond.bytes_per_s,
+        "ell_hop": beyond.latency_s,
+    }
+
+
+def custom_gpu(base: GPU | str = "H100 SXM", /, **figures: float) -> GPU:
+    """A GPU with some figures of its own.
+
+    The peak is set by the clock, so that the shared memories of the SMs grow with it. Caches, registers
+    and the number of SMs stay those of ``base``.
+
+    Parameters
+    ----------
+    base : GPU or str
+        The GPU that all other figures are taken from, or the name of a preset.
+    figures
+        Any of :data:`FIGURES`, in the units named there.
+
+    Raises
+    ------
+    ValueError
+        If the preset or a figure is unknown, or a value impossible.
+    """
+    base = get_gpu(base)
+    known = figures_of(base)
+    for name in figures:
+        check_choice("figure", name, known)
+    if all(known[name] == value for name, value in figures.items()):
+        return base
+    values = {**known, **figures}
+    hop = values["ell_hop"]
+    inner = (
+        NetworkLevel(int(values[f"{level}_size"]), values[f"beta_{level}"], hop)
+        for level in ("node", "pod")
+    )
+    return replace(
+        base,
+        name=f"{base.name}, changed",
+        max_clock_hz=base.max_clock_hz * (values["F_peak"] / known["F_peak"]),
+        efficiency=values["eta"],
+        hbm_bytes_per_s=values["beta_HBM"],
+        hbm_bytes=values["C_HBM"],
+        l2_bytes_per_s=values["beta_L2"],
+        matmul_latency_s=values["ell_matmul"],
+        network=(
+            *(level for level in inner if level.size != 1),
+            NetworkLevel(None, values["beta_beyond"], hop),
+        ),
+    )
+
+
+def sweep_of(settings: Mapping[str, float]) -> Sweep:
+    """The sweep of a figure's settings: :data:`FIGURES` and :data:`SETTINGS`, all numbers.
+
+    ``base`` and ``law`` count presets and batch laws in their order.
+    """
+    base = list(GPUS)[int(settings["base"])]
+    return sweep(
+        custom_gpu(base, **{name: settings[name] for name in FIGURES}),
+        sparse=bool(settings["sparse"]),
+        batch_scaling=laws.BATCH_SCALINGS[int(settings["law"])],
+        duration_years=settings["months"] / 12,
+        zero_bubble_latency=bool(settings["zero_bubble_latency"]),
+    )
+
+
+def runs_of(found: Sweep, columns: Iterable[str], note: str = "") -> Runs:
+    """Runs of a sweep as a figure of them has them.
+
+    ``columns`` are those of a sweep, where ``zero_bubble`` becomes yes or no, and ``binding``.
+    """
+    made: dict[str, list[float] | list[str]] = {}
+    for name in columns:
+        if name == "binding":
+            made[name] = [step.binding for step in found.steps]
+        elif name == "zero_bubble":
+            made[name] = ["yes" if given else "no" for given in found.zero_bubble]
+        else:
+            made[name] = [float(value) for value in getattr(found, name)]
+    end = found.linear_scaling_end
+    facts = {"linear_end": end, "last_linear": None if end is None else last_linear_flop(found)}
+    return Runs(made, facts, note)
+
+
+def _fixed(gpu: GPU) -> dict[str, float]:
+    """What a reader does not set: the GPU's caches and SMs, by symbol."""
+    values = dict(gpu_values(gpu))
+    kept = ("C_L2", "C_SM", "C_reg", "N_SM", "N_block")
+    return {
+        **{name: values[name] for name in kept},
+        "rho": gpu.shared_bytes_per_s / gpu.useful_flop_per_s,
+        "distributed": float(gpu.distributed_shared_memory),
+    }
+
+
+# ------------------------------------------------------------------------------------- formulas
+
+#: Symbols that come to the script together, as the figures of one GPU.
+_GPU_SYMBOLS = frozenset(gpu_values(GPUS["H100 SXM"]))
+
+
+def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
+    """Each formula of the script: its name, its arguments in order, and the expression.
+
+    Symbols of the GPU are no arguments: they come together, as the last one.
+    """
+    peak, eta, useful, rho = simulator_symbols("F_peak eta F_useful rho")
+    yield "usefulRate", "F_peak eta", peak * eta
+    yield "sharedRate", "F_useful rho", useful * rho
+    yield "layers", "d f", laws.layer_law()
+    yield "experts", "d f", laws.sparsity_law()
+    yield "parameters", "d f L E", laws.parameters()
+    yield "trainingTokens", "P", laws.training_tokens()
+    yield "trainingFlop", "P E", laws.training_flop()
+    for law in laws.BATCH_SCALINGS:
+        yield f"batch_{law}", "T_FLOP E S", laws.batch_law(law)
+    yield "arithmetic", "P E b N_GPU F_peak", arithmetic_time()
+    yield "memory", "P w N_DP", cluster_memory()
+    yield "matmuls", "L N_PP E N_EP K t_layer", matmul_step_time()
+    yield "allReduce", "p u r_seq r_par w N_GPU beta", traffic.all_reduce_bandwidth_time()
+    yield "allReduceWait", "p r_seq ell_hop", traffic.all_reduce_latency()
+    yield "crossings", "L v p_above e_stay", traffic.boundaries_crossing()
+    yield "transfer", "crossings d b w N_GPU beta", traffic.point_to_point_bandwidth_time()
+    yield "transferWait", "crossings ell_hop", traffic.point_to_point_latency()
+    yield "bubble", "N_PP K v", pipeline.bubble_fraction()
+    yield "pipeline", "N_PP K v t_matmul t_bandwidth t_latency", pipeline.pipeline_time()
+    yield "zeroBubble", "t_matmul t_bandwidth", pipeline.pipeline_time(True)
+    yield (
+        "zeroBubbleLatency",
+        "t_matmul t_bandwidth t_latency",
+        pipeline.pipeline_time(True, True),
+    )
+    for gradient, name in ((False, "product"), (True, "gradient")):
+        for distributed, kind in ((False, "plain"), (True, "distributed")):
+            sizes = "d_1 d_2 z w"
+            yield f"{name} {kind}", sizes, time_expression(gradient, distributed)
+            for part, expr in matmul_time_parts(gradient, distributed).items():
+                yield f"{name} {kind} {part}", "" if part == "latency" else sizes, expr
+
+
+@cache
+def formulas() -> tuple[Mapping[str, Any], ...]:
+    """Every formula of the simulator as the body of a JavaScript function with named arguments.
+
+    Raises
+    ------
+    ValueError
+        If an expression has a symbol that is not among its arguments.
+    """
+    found = []
+    for name, arguments, expr in _expressions():
+        known = arguments.split()
+        of_gpu = sorted(
+            {symbol.name for symbol in expr.free_symbols}.difference(known) & _GPU_SYMBOLS
+        )
+        lacking = {symbol.name for symbol in expr.free_symbols} - {*known, *of_gpu}
+        if lacking:
+            raise ValueError(f"arguments of {name!r} must hold {', '.join(sorted(lacking))}")
+        steps, (value,) = sp.cse([expr], symbols=sp.numbered_symbols("_c"))
+        body = "".join(f"const {step}={javascript(part)};" for step, part in steps)
+        found.append(
+            {
+                "name": name,
+                "args": [*known, *([f"{{{','.join(of_gpu)}}}"] if of_gpu else [])],
+                "body": f"{body}return {javascript(value)};",
+            }
+        )
+    return tuple(found)
+
+
+def laws_data() -> dict[str, Any]:
+    """What all sweeps of the page share: widths, and constants of :func:`~dmcore.simulator.sweep.sweep`."""
+    return {
+        "widths": list(D_MODELS),
+        "seqLen": 2048,
+        "wordBytes": 2,
+        "aspectRatio": 4,
+        "minUtilization": 0.001,
+        "linearScaling": LINEAR_SCALING,
+        "monthSeconds": MONTH_S,
+        "productsInLayer": products_in_mlp(Extras()),
+        "batchLaws": list(laws.BATCH_SCALINGS),
+    }
+
+
+# --------------------------------------------------------------------------------------- figure
+
+
+@dataclass(frozen=True)
+class ClusterFigure:
+    """A sweep of whatever cluster the reader sets, which the page's script computes anew.
+
+    Attributes
+    ----------
+    groups : mapping of str to tuple of Slider or Menu
+        Controls under a heading each; those of the first are open. Together they set every symbol of
+        :data:`FIGURES` and :data:`SETTINGS`.
+    start : GridFigure
+        How the runs are shown, and those of the controls' defaults, as its only combination.
+
+    Raises
+    ------
+    ValueError
+        If the controls do not set every symbol.
+    """
+
+    groups: Mapping[str, tuple[Slider | Menu, ...]]
+    start: GridFigure
+
+    def __post_init__(self) -> None:
+        lacking = sorted({*FIGURES, *SETTINGS}.difference(self.defaults()))
+        if lacking:
+            raise ValueError(f"groups must set {', '.join(lacking)}")
+
+    @property
+    def controls(self) -> tuple[Slider | Menu, ...]:
+        """All controls in order."""
+        return tuple(control for group in self.groups.values() for control in group)
+
+    def defaults(self) -> dict[str, float]:
+        """The value of each symbol at the start."""
+        values: dict[str, float] = {}
+        for control in self.controls:
+            if isinstance(control, Slider):
+                values[control.symbol] = control.default
+            else:
+                values.update(control.options[control.default])
+        return values
+
+    def runs(self, settings: Mapping[str, float]) -> Runs:
+        """The runs of other settings, which :func:`sweep_of` simulates."""
+        return runs_of(sweep_of(settings), (column.name for column in self.start.columns))
+
+    def still(self, runs: Runs | None = None) -> SvgFigure:
+        """The figure of the start, or of other runs, without controls."""
+        start = self.start
+        if runs is not None:
+            start = replace(start, runs={start.default(): runs})
+        return start.still()
+
+    def spec(self) -> dict[str, Any]:
+        """The figure as data for the page's script."""
+        shown = self.start.spec()
+        (series,) = shown.pop("series")
+        del shown["menus"], shown["lines"]
+        return {
+            **shown,
+            "kind": "cluster",
+            "groups": [
+                {"label": label, "controls": [control_data(control) for control in group]}
+                for label, group in self.groups.items()
+            ],
+            "fixed": [numbers_data(_fixed(gpu)) for gpu in GPUS.values()],
+            "formulas": formulas(),
+            "laws": laws_data(),
+            "runs": series,
+        }
+
+    def _repr_html_(self) -> str:
+        return page_html(self.start.name, self.spec(), self.start.still())
+
+    def __repr__(self) -> str:
+        return f"<live sweep: {self.start.alt}>"

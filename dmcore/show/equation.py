@@ -1,0 +1,89 @@
+"""Equations of the simulator, typeset as the steps of a derivation are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from dmcore.algebra.derivation import building_page
+from dmcore.algebra.symbols import SYMBOLS
+
+__all__ = ["Equation", "in_pieces"]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """An equation with symbols that only the simulator has, so that units cannot be checked.
+
+    Attributes
+    ----------
+    label : str
+        Unique in the book; a page refers to the equation by it.
+    left : sympy.Symbol
+        What it gives.
+    right : sympy.Expr
+        The expression that the simulator evaluates, perhaps with pieces replaced by symbols.
+    """
+
+    label: str
+    left: sp.Symbol
+    right: sp.Expr
+
+    @property
+    def latex(self) -> str:
+        """LaTeX of the equation, without delimiters."""
+        right = self.right.replace(_is_product_of_roots, _one_root)
+        symbols = {self.left, *right.free_symbols}
+        names = {symbol: _typeset(symbol) for symbol in symbols}
+        left = sp.latex(self.left, symbol_names=names)
+        return f"{left} = {sp.latex(right, symbol_names=names)}"
+
+    def __repr__(self) -> str:
+        return f"{self.left} = {self.right}"
+
+    def _repr_markdown_(self) -> str:
+        label = f" ({self.label})" if building_page() else ""
+        return f"$$\n{self.latex}\n$${label}\n"
+
+
+def in_pieces(expr: sp.Expr, pieces: Mapping[sp.Expr, sp.Symbol]) -> sp.Expr:
+    """An expression with parts of it replaced by symbols, in order.
+
+    Raises
+    ------
+    ValueError
+        If a part does not occur, or putting the parts back does not give the expression again.
+    """
+    short = expr
+    for part, symbol in pieces.items():
+        if symbol not in (shorter := short.subs(part, symbol)).free_symbols:
+            raise ValueError(f"pieces must be parts of the expression, got {part}")
+        short = shorter
+    whole = short
+    for part, symbol in reversed(list(pieces.items())):
+        whole = whole.subs(symbol, part)
+    if whole != expr:
+        raise ValueError(f"pieces must give the expression again, got {whole} for {expr}")
+    return short
+
+
+def _typeset(symbol: sp.Symbol) -> str:
+    if symbol.name in SYMBOLS:
+        return SYMBOLS[symbol.name].latex
+    base, _, index = symbol.name.partition("_")
+    head = sp.latex(sp.Symbol(base))
+    if not index:
+        return str(head)
+    return f"{head}_{index}" if len(index) == 1 else rf"{head}_{{\mathrm{{{index}}}}}"
+
+
+def _is_product_of_roots(expr: sp.Basic) -> bool:
+    return isinstance(expr, sp.Mul) and all(
+        isinstance(factor, sp.Pow) and abs(factor.exp) == sp.S.Half for factor in expr.args
+    )
+
+
+def _one_root(product: sp.Expr) -> sp.Expr:
+    return sp.sqrt(sp.UnevaluatedExpr(product**2))

@@ -1,0 +1,487 @@
+"""Figures that a reader moves in the published page, without a kernel and without a network.
+
+A figure is written into the page twice: as a still picture, which stays where scripts do not run, and as
+data from which the page's script (book/_live) makes the live one. Of the expressions of an
+:class:`~dmcore.show.explorer.Explorer` the page gets JavaScript; of runs that take a search to find, a
+:class:`GridFigure` holds those that were simulated when the book was built.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from dmcore.algebra.checks import check_choice, check_positive
+from dmcore.algebra.expressions import compiled, javascript
+from dmcore.algebra.numbers import readable
+from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
+from dmcore.show.plots import COLORS, SvgFigure, canvas, draw_explorer, label_line, scale_axis
+
+__all__ = ["Choice", "Column", "GridFigure", "LiveFigure", "Mix", "Runs"]
+
+
+@dataclass(frozen=True)
+class LiveFigure:
+    """An explorer in the published page.
+
+    Attributes
+    ----------
+    explorer : Explorer
+        What it shows.
+
+    Raises
+    ------
+    ValueError
+        On display, if an expression has no JavaScript form.
+    """
+
+    explorer: Explorer
+
+    def spec(self) -> dict[str, Any]:
+        """The figure as data for the page's script."""
+        of = self.explorer
+        return {
+            "kind": "expressions",
+            "name": of.name,
+            "title": of.title,
+            "alt": of.alt,
+            "x": {"symbol": of.x_symbol, **_range(of.x)},
+            "y": _range(of.y),
+            "points": of.points,
+            "constants": numbers_data(of.constants),
+            "controls": [control_data(control) for control in of.controls],
+            "curves": [_curve(curve) for curve in of.curves],
+            "bands": [
+                {"label": band.label, "vertical": band.vertical}
+                | {
+                    side: _function(expr)
+                    for side, expr in (("above", band.above), ("below", band.below))
+                    if expr is not None
+                }
+                for band in of.bands
+            ],
+            "marks": [{"x": mark.x, "y": mark.y, "label": mark.label} for mark in of.marks],
+            "readouts": [
+                {"label": readout.label, "unit": readout.unit, "per": readout.per_unit}
+                | _function(readout.expr)
+                for readout in of.readouts
+            ],
+        }
+
+    def _repr_html_(self) -> str:
+        return page_html(self.explorer.name, self.spec(), draw_explorer(self.explorer))
+
+    def __repr__(self) -> str:
+        return f"<live figure: {self.explorer.alt}>"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A menu of a grid: a label and the texts to choose among.
+
+    Raises
+    ------
+    ValueError
+        If the default is no option.
+    """
+
+    label: str
+    options: tuple[str, ...]
+    default: str
+
+    def __post_init__(self) -> None:
+        check_choice("default", self.default, self.options)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of runs.
+
+    Attributes
+    ----------
+    name : str
+        Key of its values, and its heading in the download.
+    label : str
+        What it is, in words.
+    unit : str
+        Unit shown to the reader.
+    per_unit : float
+        How many of the values' units make one shown unit.
+    shown : bool
+        Whether the page shows it for the run that is read off.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    per_unit: float = 1.0
+    shown: bool = True
+
+    def __post_init__(self) -> None:
+        check_positive("per_unit", self.per_unit, finite=True)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one combination of choices, in order along the x axis; perhaps none.
+
+    Attributes
+    ----------
+    columns : mapping of str to sequence of float or str
+        Values of each column, all of one length.
+    facts : mapping of str to float or None
+        A number of all these runs together for each of the figure's facts; None where there is none.
+    note : str
+        Why there are no more runs, as a sentence.
+
+    Raises
+    ------
+    ValueError
+        If the columns differ in length.
+    """
+
+    columns: Mapping[str, Sequence[float] | Sequence[str]]
+    facts: Mapping[str, float | None] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if len({len(values) for values in self.columns.values()}) != 1:
+            lengths = {name: len(values) for name, values in self.columns.items()}
+            raise ValueError(f"columns must be of one length, got {lengths}")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def numbers(self, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """A column as an array."""
+        return np.asarray(self.columns[name], dtype=float)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Columns stacked below the figure: such as degrees of parallelism, whose product is the cluster.
+
+    Attributes
+    ----------
+    title : str
+        Of the axis.
+    alt : str
+        What it shows, for who cannot see it.
+    columns : tuple of str
+        Names, from the bottom up.
+    multiply : bool
+        Whether the columns multiply, so that their logarithms to base 2 are stacked, rather than add.
+    high : float, optional
+        End of the axis, as a logarithm to base 2 if the columns multiply; by default the tallest stack.
+    """
+
+    title: str
+    alt: str
+    columns: tuple[str, ...]
+    multiply: bool = False
+    high: float | None = None
+
+    def stacked(self, runs: Runs) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+        """The height of each column of those runs."""
+        columns = [runs.numbers(name) for name in self.columns]
+        return [np.log2(column) for column in columns] if self.multiply else columns
+
+
+@dataclass(frozen=True)
+class GridFigure:
+    """Runs that were simulated on a grid, for a reader to pick among.
+
+    Attributes
+    ----------
+    name, title, alt : str
+        As of an :class:`~dmcore.show.explorer.Explorer`.
+    choices : tuple of Choice
+        Menus; the grid is their product.
+    columns : tuple of Column
+        In order of the download.
+    x, y : Axis
+        Ranges in the columns' units.
+    x_column, y_column : str
+        Names of the columns that are drawn.
+    runs : mapping of tuple of str to Runs
+        For each combination of options, in order of the choices.
+    start : float
+        Where along x a run is read off at the start, in the column's unit.
+    end_label : str
+        What the largest x among the runs is called.
+    facts : tuple of Column
+        Numbers of all runs of a combination together; their names are keys of ``Runs.facts``.
+    lines : str
+        Label of the menu whose options are all drawn, the chosen one in full; empty for one line.
+    mix : Mix, optional
+        Columns stacked below.
+    digits : int
+        Significant digits to which floats are written into the page.
+
+    Raises
+    ------
+    ValueError
+        If a combination, a column or a fact is missing, a name unknown, or ``start`` off the x axis.
+    """
+
+    name: str
+    title: str
+    alt: str
+    choices: tuple[Choice, ...]
+    columns: tuple[Column, ...]
+    x: Axis
+    y: Axis
+    x_column: str
+    y_column: str
+    runs: Mapping[tuple[str, ...], Runs]
+    start: float
+    end_label: str = "Largest run"
+    facts: tuple[Column, ...] = ()
+    lines: str = ""
+    mix: Mix | None = None
+    digits: int = 12
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        for given in (self.x_column, self.y_column, *(self.mix.columns if self.mix else ())):
+            check_choice("column", given, names)
+        if self.lines:
+            check_choice("lines", self.lines, [choice.label for choice in self.choices])
+        if not self.x.low <= self.start <= self.x.high:
+            raise ValueError(f"start must lie on the x axis, got {self.start!r}")
+        for key in self.combinations():
+            if key not in self.runs:
+                raise ValueError(f"runs must hold every combination, and lacks {key!r}")
+            runs = self.runs[key]
+            lacking = [name for name in names if name not in runs.columns]
+            lacking += [fact.name for fact in self.facts if fact.name not in runs.facts]
+            if lacking:
+                raise ValueError(f"runs of {key!r} must have {', '.join(lacking)}")
+
+    def combinations(self) -> list[tuple[str, ...]]:
+        """Every combination of options."""
+        return list(product(*(choice.options for choice in self.choices)))
+
+    def default(self) -> tuple[str, ...]:
+        """The combination at the start."""
+        return tuple(choice.default for choice in self.choices)
+
+    def nearest(self, choice: tuple[str, ...], x: float) -> dict[str, float | str]:
+        """The run nearest to a place on the x axis: its value in each column.
+
+        Raises
+        ------
+        ValueError
+            If there is no such combination, or it has no runs.
+        """
+        check_choice("choice", choice, self.runs)
+        runs = self.runs[choice]
+        if not len(runs):
+            raise ValueError(f"choice must have runs, got {choice!r}: {runs.note}")
+        place = np.log if self.x.log else np.asarray
+        row = int(np.argmin(np.abs(place(runs.numbers(self.x_column)) - place(x))))
+        return {column.name: runs.columns[column.name][row] for column in self.columns}
+
+    def still(self, choice: tuple[str, ...] | None = None) -> SvgFigure:
+        """The figure with one combination chosen; that of the start by default.
+
+        Raises
+        ------
+        ValueError
+            If there is no such combination.
+        """
+        choice = self.default() if choice is None else choice
+        check_choice("choice", choice, self.runs)
+        told = f"{self.alt.rstrip('.')}. Shown: {', '.join(choice)}"
+        runs = self.runs[choice]
+        if len(runs):
+            end = readable(float(runs.numbers(self.x_column).max()) / self.x.per_unit)
+            told += f". {self.end_label}: {end} {self.x.unit}".rstrip()
+        with canvas(told, height=5.4 if self.mix else 3.4, rows=2 if self.mix else 1) as (
+            axes,
+            finish,
+        ):
+            axes[0].set_title(self.title, loc="left")
+            scale_axis(axes[0], "x", self.x)
+            scale_axis(axes[0], "y", self.y)
+            self._draw_lines(axes[0], choice)
+            if self.mix:
+                scale_axis(axes[1], "x", self.x)
+                self._draw_mix(axes[1], self.mix, choice)
+            return finish()
+
+    def _draw_lines(self, axes: Any, choice: tuple[str, ...]) -> None:
+        at = [menu.label for menu in self.choices].index(self.lines) if self.lines else None
+        options = self.choices[at].options if at is not None else ("",)
+        for index, option in enumerate(options):
+            key = choice if at is None else (*choice[:at], option, *choice[at + 1 :])
+            runs = self.runs[key]
+            xs = runs.numbers(self.x_column) / self.x.per_unit
+            ys = runs.numbers(self.y_column) / self.y.per_unit
+            color = COLORS[index % len(COLORS)]
+            chosen = key == choice
+            axes.plot(xs, ys, color=color, alpha=1 if chosen else 0.55)
+            label_line(axes, xs, ys, option, color, 0.9 - 0.5 * index / len(options))
+
+    def _draw_mix(self, axes: Any, mix: Mix, choice: tuple[str, ...]) -> None:
+        runs = self.runs[choice]
+        axes.set_ylabel(mix.title)
+        axes.set_ylim(0, self._tallest(mix))
+        if mix.multiply:
+            axes.yaxis.set_major_formatter(lambda value, _: f"$2^{{{value:g}}}$")
+        if not len(runs):
+            return
+        xs = runs.numbers(self.x_column) / self.x.per_unit
+        below = np.zeros(len(runs))
+        for index, (name, part) in enumerate(zip(mix.columns, mix.stacked(runs), strict=True)):
+            above = below + part
+            color = COLORS[index % len(COLORS)]
+            axes.fill_between(xs, below, above, color=color, alpha=0.32, linewidth=0, step="mid")
+            widest = int(np.argmax(above - below))
+            if above[widest] - below[widest] > 0.08 * max(above.max(), 1e-9):
+                label = next(column.label for column in self.columns if column.name == name)
+                middle = (below[widest] + above[widest]) / 2
+                side = "left" if widest < len(xs) / 2 else "right"
+                axes.annotate(label, (xs[widest], middle), ha=side, va="center", color=color)
+            below = above
+
+    def spec(self) -> dict[str, Any]:
+        """The figure as data for the page's script."""
+        return {
+            "kind": "grid",
+            "name": self.name,
+            "title": self.title,
+            "alt": self.alt,
+            "x": _range(self.x),
+            "y": _range(self.y),
+            "xColumn": self.x_column,
+            "yColumn": self.y_column,
+            "start": self.start,
+            "endLabel": self.end_label,
+            "lines": self.lines,
+            "menus": [
+                {"label": menu.label, "options": list(menu.options), "default": menu.default}
+                for menu in self.choices
+            ],
+            "columns": [_column(column) for column in self.columns],
+            "facts": [_column(fact) for fact in self.facts],
+            "mix": self.mix
+            and {
+                "title": self.mix.title,
+                "alt": self.mix.alt,
+                "columns": list(self.mix.columns),
+                "powers": self.mix.multiply,
+                "high": self._tallest(self.mix),
+            },
+            "series": [
+                {
+                    "choice": [
+                        menu.options.index(option)
+                        for menu, option in zip(self.choices, key, strict=True)
+                    ],
+                    "columns": [
+                        self._packed(self.runs[key].columns[column.name]) for column in self.columns
+                    ],
+                    "facts": [self.runs[key].facts[fact.name] for fact in self.facts],
+                    "note": self.runs[key].note,
+                }
+                for key in self.combinations()
+            ],
+        }
+
+    def _tallest(self, mix: Mix) -> float:
+        """End of the axis of the stacked columns, the same for all combinations."""
+        if mix.high is not None:
+            return mix.high
+        tops = (sum(mix.stacked(runs)) for runs in self.runs.values() if len(runs))
+        return 1.04 * max((float(np.max(top)) for top in tops), default=1.0)
+
+    def _packed(self, values: Sequence[float] | Sequence[str]) -> Any:
+        """Values as JSON: few digits, whole numbers without a point, each text only once."""
+        if any(isinstance(value, str) for value in values):
+            texts = sorted({str(value) for value in values})
+            return {"texts": texts, "places": [texts.index(str(value)) for value in values]}
+        return [_short(float(value), self.digits) for value in values]
+
+    def _repr_html_(self) -> str:
+        return page_html(self.name, self.spec(), self.still())
+
+    def __repr__(self) -> str:
+        return f"<figure of {len(self.runs)} series: {self.alt}>"
+
+
+def control_data(control: Slider | Menu) -> dict[str, Any]:
+    """A control as data for the page's script."""
+    if isinstance(control, Slider):
+        kind = {"default": control.default, "whole": control.whole}
+        return {"symbol": control.symbol, **_range(control), **kind}
+    return {
+        "label": control.label,
+        "options": {name: numbers_data(sets) for name, sets in control.options.items()},
+        "default": control.default,
+    }
+
+
+def page_html(name: str, spec: Mapping[str, Any], still: SvgFigure) -> str:
+    """The still figure and the data of the live one, as the page's script looks for them."""
+    data = json.dumps(spec, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return (
+        f'<figure class="dm-live" id="fig-{html.escape(name)}" data-name="{html.escape(name)}">'
+        f'<div class="dm-still">{still.svg}</div>'
+        # No "</script>" can end the data early.
+        f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script></figure>'
+    )
+
+
+def _function(expr: sp.Expr) -> dict[str, Any]:
+    symbols, _ = compiled(expr)
+    return {"symbols": list(symbols), "js": javascript(expr)}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    drawn = {"label": curve.label, "dashed": curve.dashed, "fixed": numbers_data(curve.fixed)}
+    place = {} if curve.label_at is None else {"at": curve.label_at}
+    return {**drawn, **place, **_function(curve.expr)}
+
+
+def _range(of: Slider | Axis) -> dict[str, Any]:
+    return {
+        "label": of.label,
+        "unit": of.unit,
+        "low": of.low,
+        "high": of.high,
+        "per": of.per_unit,
+        "log": of.log,
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "label": column.label,
+        "unit": column.unit,
+        "per": column.per_unit,
+        "shown": column.shown,
+    }
+
+
+def numbers_data(values: Mapping[str, float]) -> dict[str, float | str]:
+    """Values for JSON, which has no infinity: that becomes a text, which JavaScript reads as one."""
+    return {
+        name: float(value) if math.isfinite(value) else f"{'-' if value < 0 else ''}Infinity"
+        for name, value in values.items()
+    }
+
+
+def _short(value: float, digits: int) -> float | int:
+    if value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return float(f"{value:.{digits - 1}e}")

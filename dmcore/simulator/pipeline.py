@@ -1,0 +1,51 @@
+"""How the layers of a model are worked on in turn: schedules of a pipeline, and what they lose.
+
+A batch is cut into K vertical microbatches that follow each other through N_PP stages. A stage may hold v
+blocks of layers instead of one ("interleaving"), so that work reaches the last stage sooner. The
+zero-bubble schedule (Qi et al. 2023) fills all gaps with weight gradients, which nothing waits for.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import sympy as sp
+
+from dmcore.algebra.symbols import symbols
+from dmcore.models.laws import simulator_symbols
+
+__all__ = ["bubble_fraction", "microbatches_needed", "pipeline_time"]
+
+
+@cache
+def bubble_fraction() -> sp.Expr:
+    """Share of the time that a stage idles, with K microbatches and v blocks of layers a stage.
+
+    A stage waits N_PP - 1 turns, and again in each further round if the first microbatch is not back
+    yet when the last has left (K < N_PP).
+    """
+    (N_PP,) = symbols("N_PP")
+    K, v = simulator_symbols("K v")
+    idle = (v - 1) * sp.Max(0, N_PP - K) + N_PP - 1
+    return idle / (idle + v * K)
+
+
+@cache
+def pipeline_time(zero_bubble: bool = False, zero_bubble_latency: bool = False) -> sp.Expr:
+    """Seconds of one pass over the batch, from seconds of matmuls, bandwidth and latency.
+
+    Bandwidth of the tensor-parallel and point-to-point traffic hides behind the matrix products, or
+    they behind it; latency adds to that. A zero-bubble schedule has no bubble, and in the authors' code
+    no latency either: there the maximum with latency is taken after the value was used. With
+    ``zero_bubble_latency`` that maximum counts.
+    """
+    matmul, bandwidth, latency = simulator_symbols("t_matmul t_bandwidth t_latency")
+    busy = sp.Max(matmul, bandwidth)
+    if not zero_bubble:
+        return busy / (1 - bubble_fraction()) + latency
+    return sp.Max(busy, latency) if zero_bubble_latency else busy
+
+
+def microbatches_needed(pipeline: int, zero_bubble: bool) -> int:
+    """Fewest vertical microbatches of a schedule: one to a stage, two without a bubble."""
+    return 2 * pipeline if zero_bubble else pipeline

@@ -1,0 +1,320 @@
+"""A sweep: the smallest cluster that trains each of a series of growing models in time.
+
+This is the paper's main result: how utilization falls as training runs grow, and where they end.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcore.algebra.checks import check_positive
+from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.models.laws import BatchScaling, ShapeLaw
+from dmcore.simulator.search import NothingFitsError, smallest_cluster
+from dmcore.simulator.step import Extras, Model, TrainingStep
+
+__all__ = ["D_MODELS", "Sweep", "sweep"]
+
+#: Widths of the paper's sweep: m 2**i with m odd up to 15, from GPT-3's to 128 times that.
+D_MODELS: tuple[int, ...] = tuple(
+    sorted(
+        m * 2**i for m in range(1, 16, 2) for i in range(11, 22) if 12288 <= m * 2**i <= 12288 * 128
+    )
+)
+
+#: Share of the useful FLOP/s below which a sweep has left linear scaling.
+LINEAR_SCALING = 0.8
+
+#: A sweep that takes longer shows its progress, if a person watches, in seconds.
+_PATIENCE_S = 1.0
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The runs of a sweep: one-dimensional NumPy arrays of one length, a run to each element.
+
+    Attributes
+    ----------
+    gpu : GPU
+        The accelerator.
+    d_model, d_ff, layers, sparsity : numpy.ndarray of int
+        Shape of each model.
+    batch_tokens, params : numpy.ndarray of int
+        Tokens in a batch; parameters. A column of whole numbers that passes 2**63 is of floats.
+    training_flop : numpy.ndarray of float
+        Training compute, FLOP.
+    n_gpu : numpy.ndarray of int
+        The smallest cluster of sparsity * 2**i GPUs that ends the run in time.
+    utilization : numpy.ndarray of float
+        Share of the peak arithmetic rate that is used.
+    months : numpy.ndarray of float
+        Duration of the run in months.
+    data_parallel, tensor_parallel, tensor_model_parallel, tensor_ff_parallel : numpy.ndarray of int
+        Degrees of the fastest way to split the step; ``tensor_parallel`` is the product of the
+        slices of d_model and of d_ff.
+    pipeline_parallel, expert_parallel, microbatches, interleaving : numpy.ndarray of int
+        The same, and the schedule of the pipeline.
+    zero_bubble : numpy.ndarray of bool
+        Whether the schedule is without a bubble.
+    steps : tuple of TrainingStep
+        Each run's step with its full breakdown.
+    ended_by : str
+        Why there are no more runs; empty if all widths were done.
+    """
+
+    gpu: GPU
+    d_model: Ints
+    d_ff: Ints
+    layers: Ints
+    sparsity: Ints
+    batch_tokens: Ints
+    params: Ints
+    training_flop: Floats
+    n_gpu: Ints
+    utilization: Floats
+    months: Floats
+    data_parallel: Ints
+    tensor_parallel: Ints
+    tensor_model_parallel: Ints
+    tensor_ff_parallel: Ints
+    pipeline_parallel: Ints
+    expert_parallel: Ints
+    microbatches: Ints
+    interleaving: Ints
+    zero_bubble: NDArray[np.bool_]
+    steps: tuple[TrainingStep, ...]
+    ended_by: str = ""
+
+    @classmethod
+    def from_steps(cls, gpu: GPU, steps: Sequence[TrainingStep], ended_by: str = "") -> Sweep:
+        """The sweep of those steps, in their order."""
+        columns: dict[str, Any] = {}
+        for name in cls.column_names():
+            columns[name] = _column([_figure(step, name) for step in steps], _DTYPES.get(name))
+        return cls(gpu=gpu, steps=tuple(steps), ended_by=ended_by, **columns)
+
+    @classmethod
+    def column_names(cls) -> tuple[str, ...]:
+        """Names of the arrays."""
+        return tuple(
+            field.name for field in fields(cls) if field.name not in ("gpu", "steps", "ended_by")
+        )
+
+    @property
+    def linear_scaling_end(self) -> float | None:
+        """Training FLOP of the first run that uses at most 0.8 of the useful FLOP/s.
+
+        None if no run of the sweep does.
+        """
+        left = np.nonzero(self.utilization <= LINEAR_SCALING * self.gpu.efficiency)[0]
+        return float(self.training_flop[left[0]]) if len(left) else None
+
+    def to_csv(self, path: str | PathLike[str] | None = None) -> str:
+        """The columns as comma-separated values, with a header; also written to ``path`` if given.
+
+        Floats are written in full: reading them back gives the same numbers.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("gpu", *self.column_names()))
+        for row in self._rows():
+            writer.writerow((self.gpu.name, *row))
+        if path is not None:
+            Path(path).write_text(text.getvalue(), encoding="utf-8")
+        return text.getvalue()
+
+    def _rows(self) -> Iterator[list[Any]]:
+        for step in self.steps:
+            yield [_figure(step, name) for name in self.column_names()]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"<Sweep on {self.gpu.name}: no runs; {self.ended_by}>"
+        end = self.linear_scaling_end
+        scaling = (
+            "linear scaling throughout" if end is None else f"linear scaling to {end:.2g} FLOP"
+        )
+        return (
+            f"<Sweep on {self.gpu.name}: {len(self)} runs, d_model {self.d_model[0]} to "
+            f"{self.d_model[-1]}, {self.training_flop[0]:.2g} to {self.training_flop[-1]:.2g} FLOP, "
+            f"utilization {self.utilization[0]:.1%} to {self.utilization[-1]:.1%}, {scaling}>"
+        )
+
+    def _repr_html_(self) -> str:
+        shown = {
+            "d_model": "{:,}",
+            "layers": "{:,}",
+            "sparsity": "{:,}",
+            "batch_tokens": "{:,}",
+            "training_flop": "{:.2e}",
+            "n_gpu": "{:,}",
+            "utilization": "{:.1%}",
+            "months": "{:.2f}",
+            "data_parallel": "{:,}",
+            "tensor_parallel": "{:,}",
+            "pipeline_parallel": "{:,}",
+            "expert_parallel": "{:,}",
+        }
+        head = "".join(f"<th scope='col'>{name}</th>" for name in shown)
+        columns = (
+            [form.format(value) for value in getattr(self, name).tolist()]
+            for name, form in shown.items()
+        )
+        body = "".join(
+            "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+            for row in zip(*columns, strict=True)
+        )
+        caption = html.escape(repr(self).strip("<>"))
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )
+
+
+#: Types of the columns that are not whole numbers.
+_DTYPES: Mapping[str, type] = {
+    "training_flop": float,
+    "utilization": float,
+    "months": float,
+    "zero_bubble": bool,
+}
+
+
+def _column(values: list[Any], dtype: type | None) -> Any:
+    if dtype is None:
+        dtype = np.int64 if max(values, default=0) < 2**63 else float
+    column: NDArray[Any] = np.array(values, dtype=dtype)
+    column.flags.writeable = False
+    return column
+
+
+def _figure(step: TrainingStep, name: str) -> Any:
+    for source in (step, step.model, step.parallelism):
+        if hasattr(source, name):
+            return getattr(source, name)
+    raise AttributeError(name)
+
+
+def sweep(
+    gpu: GPU | str,
+    sparse: bool = False,
+    batch_scaling: BatchScaling = "default",
+    seq_len: int = 2048,
+    duration_years: float = 0.25,
+    d_models: Iterable[int] | None = None,
+    *,
+    aspect_ratio: float = 4,
+    layer_law: ShapeLaw | None = None,
+    sparsity_law: ShapeLaw | None = None,
+    word_bytes: int = 2,
+    extras: Extras | None = None,
+    zero_bubble_latency: bool = False,
+    min_utilization: float = 0.001,
+    progress: bool | None = None,
+) -> Sweep:
+    """The smallest cluster for each of a series of models, until none ends its run in time.
+
+    Parameters
+    ----------
+    gpu : GPU or str
+        A GPU or the name of a preset.
+    sparse : bool
+        Whether the models have experts.
+    batch_scaling : str or callable
+        "default", "none", "deepseek", or a callable that takes ``(training_flop, sparsity, seq_len)``
+        and returns a whole number of sequences, used as it is. See
+        :func:`dmcore.models.laws.batch_sequences`.
+    seq_len : int
+        Tokens in a sequence.
+    duration_years : float
+        Time for a run, in the simulation's years of 3.154e7 s.
+    d_models : iterable of int, optional
+        Widths, in the order to go through; the paper's (:data:`D_MODELS`) by default.
+    aspect_ratio : float
+        d_ff / d_model.
+    layer_law, sparsity_law : callable, optional
+        (d_model, d_ff) -> whole number of layers, of experts; the paper's by default.
+    word_bytes : int
+        Bytes in a word.
+    extras : Extras, optional
+        Attention and activation memory, which the paper leaves out; nothing by default. See
+        :class:`dmcore.simulator.step.Extras`.
+    zero_bubble_latency : bool
+        See :func:`~dmcore.simulator.step.training_step`.
+    min_utilization : float
+        The sweep ends before the first run of a lower utilization.
+    progress : bool, optional
+        Whether to show progress on standard error once the sweep has taken a second. By default
+        only on a terminal.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or a name unknown.
+    """
+    gpu = get_gpu(gpu)
+    check_positive("duration_years", duration_years, finite=True)
+    check_positive("min_utilization", min_utilization, finite=True)
+    widths = D_MODELS if d_models is None else tuple(d_models)
+    steps: list[TrainingStep] = []
+    ended_by = ""
+    for d_model in _watched(widths, sys.stderr.isatty() if progress is None else progress):
+        model = Model.from_laws(
+            d_model,
+            sparse,
+            batch_scaling,
+            seq_len=seq_len,
+            aspect_ratio=aspect_ratio,
+            layer_law=layer_law,
+            sparsity_law=sparsity_law,
+            word_bytes=word_bytes,
+            extras=extras or Extras(),
+        )
+        try:
+            step = smallest_cluster(
+                gpu,
+                model,
+                duration_years,
+                zero_bubble_latency=zero_bubble_latency,
+                min_utilization=min_utilization,
+            )
+        except NothingFitsError as reason:
+            ended_by = f"d_model {d_model}: {reason}"
+            break
+        if step.utilization < min_utilization:
+            ended_by = f"d_model {d_model}: utilization {step.utilization:.2g}"
+            break
+        steps.append(step)
+    return Sweep.from_steps(gpu, steps, ended_by)
+
+
+def _watched(widths: Sequence[int], show: bool) -> Iterator[int]:
+    """The widths, with a bar on standard error if that takes long enough to wonder."""
+    start = time.monotonic()
+    shown = False
+    for done, width in enumerate(widths):
+        if show and time.monotonic() - start > _PATIENCE_S:
+            bar = "#" * (20 * done // len(widths))
+            print(f"\rsweep [{bar:<20}] d_model {width:<9}", end="", file=sys.stderr, flush=True)
+            shown = True
+        yield width
+    if shown:
+        print(file=sys.stderr)

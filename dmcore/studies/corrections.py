@@ -1,0 +1,417 @@
+"""What the authors' code simplifies and what the model leaves out, put right one at a time.
+
+Each :class:`Correction` changes the closed forms, the simulator, or both; :func:`headline` gives the
+numbers that the book rests on with it. The closed forms are taken at alpha = 0: batch and depth at their
+baseline. They are solved for the width of the model, since with attention or with every word counted
+they are no powers of the training compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from types import MappingProxyType
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.bottlenecks import latency, limits, network
+from dmcore.bottlenecks.critical_batch import (
+    REFERENCE_BATCH_TOKENS,
+    REFERENCE_COMPUTE,
+    REFERENCE_LAYERS,
+)
+from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.models import attention
+from dmcore.models.laws import simulator_symbols, value_of
+from dmcore.simulator.ends import scaling_end
+from dmcore.simulator.pipeline import microbatches_needed
+from dmcore.simulator.step import Extras, activation_bytes, products_in_attention, products_in_mlp
+from dmcore.simulator.sweep import LINEAR_SCALING, Sweep, sweep
+from dmcore.simulator.traffic import all_reduce_latency, point_to_point_latency
+
+__all__ = [
+    "BASELINE",
+    "CORRECTIONS",
+    "Correction",
+    "Headline",
+    "anchor_effect",
+    "computed_once",
+    "critical_flop",
+    "headline",
+    "layer_macs",
+    "memory_shares",
+    "limit_flop",
+    "most_hidden_latency",
+    "path_products",
+    "run_of",
+    "tensor_parallelism",
+]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One thing put right, or several.
+
+    Attributes
+    ----------
+    name : str
+        In a few words.
+    extras : Extras
+        Attention and activation memory, in the closed forms and the simulator.
+    seq_len : int
+        Tokens in a sequence, which only attention and the memory of its scores depend on.
+    zero_bubble_latency : bool
+        Count latency in zero-bubble schedules (simulator).
+    exact_words : bool
+        Count every all-reduced word, as the simulator does (closed form).
+    whole_memory_bandwidth : bool
+        Count all of the memory bandwidth, as the simulator does (closed form).
+    useful_rate : bool
+        Count with the arithmetic rate that long products reach, as the simulator does (closed form).
+    anchored_in_flop : bool
+        Put a FLOP count over the 3e23 FLOP at which batch and depth are anchored (closed forms).
+    """
+
+    name: str
+    extras: Extras = Extras()  # noqa: RUF009 (frozen)
+    seq_len: int = 2048
+    zero_bubble_latency: bool = False
+    exact_words: bool = False
+    whole_memory_bandwidth: bool = False
+    useful_rate: bool = False
+    anchored_in_flop: bool = False
+
+    @property
+    def changes_simulator(self) -> bool:
+        """Whether the sweep may differ from the baseline's."""
+        return self.zero_bubble_latency or self.extras != BASELINE.extras
+
+    @property
+    def changes_closed_forms(self) -> bool:
+        """Whether it is one of the closed forms, which know neither memory nor schedules."""
+        rates = self.exact_words or self.whole_memory_bandwidth or self.useful_rate
+        more = self.extras.attention or self.extras.forward_passes > 1
+        return rates or more or self.anchored_in_flop
+
+    @property
+    def counted(self) -> float:
+        """Share of a step's arithmetic that counts as training: less than 1 if layers go forward twice."""
+        return network.PASSES / (self.extras.forward_passes + network.PASSES - 1)
+
+
+#: Nothing put right: the paper's model as its authors compute it.
+BASELINE = Correction("as published")
+
+#: The corrections one by one, and the last all together.
+CORRECTIONS: tuple[Correction, ...] = (
+    Correction("zero-bubble latency", zero_bubble_latency=True),
+    Correction("anchor in FLOP", anchored_in_flop=True),
+    Correction("attention, 2,048 tokens", Extras(attention=True)),
+    Correction("attention, 8,192 tokens", Extras(attention=True), 8192),
+    Correction("attention, 131,072 tokens", Extras(attention=True), 131072),
+    Correction("activations kept", Extras(activation_memory="full")),
+    Correction("activations recomputed", Extras(activation_memory="recompute")),
+    Correction("every word counted", exact_words=True),
+    Correction("all memory bandwidth", whole_memory_bandwidth=True),
+    Correction("useful rate", useful_rate=True),
+    Correction(
+        "all, nothing recomputed",
+        Extras(attention=True, activation_memory="selective"),
+        zero_bubble_latency=True,
+        exact_words=True,
+        whole_memory_bandwidth=True,
+        useful_rate=True,
+        anchored_in_flop=True,
+    ),
+)
+
+
+# ---------------------------------------------------------------------------- the closed forms again
+
+_S, _FORWARD, _SCORES = simulator_symbols("S F_passes F_scores")
+
+
+def computed_once(expr: sp.Expr) -> sp.Expr:
+    """An expression of this module without recomputation."""
+    return sp.factor(expr.subs({_FORWARD: 1, _SCORES: 1}))
+
+
+@cache
+def layer_macs(with_attention: bool) -> sp.Expr:
+    """MAC of a step for one token in one layer, what is computed again included, if d_ff = 4 d_model."""
+    d, f = symbols("d f")
+    weights = (network.layer_macs() / network.PASSES).subs(f, network.FF_RATIO * d)
+    scores = sp.Integer(0)
+    if with_attention:
+        weights += attention.layer_parameters()
+        scores = attention.score_macs()
+    backward = network.PASSES - 1
+    return (_FORWARD + backward) * weights + (_SCORES + backward) * scores
+
+
+@cache
+def _layer_words(with_attention: bool) -> sp.Expr:
+    """Channels all-reduced in a step for one token in one layer, over m by q peers."""
+    d, f = symbols("d f")
+    # forward and backward move the same words in an MLP
+    words = network.words_per_token_exact().subs(f, network.FF_RATIO * d) * (_FORWARD + 1) / 2
+    if with_attention:
+        words += attention.words_per_token()
+    return sp.expand(words)
+
+
+@cache
+def tensor_parallelism(with_attention: bool, exact_words: bool) -> sp.Expr:
+    """N_TP at which all-reduces last as long as arithmetic, on the best grid, in terms of d and a.
+
+    The words are A m + B q + c. With m q = N_TP they are fewest where A m = B q: 2 sqrt(A B N_TP) + c.
+    The negative c is what the peers need not send because they hold it; leading terms leave it out.
+    """
+    a, m, q, C, W = symbols("a m q C W")
+    words = _layer_words(with_attention)
+    per_m, per_q = words.coeff(m, 1), words.coeff(q, 1)
+    rest = words.subs({m: 0, q: 0}) if exact_words else sp.Integer(0)
+    (rate,) = sp.solve(sp.Eq(a, network.shard_side()), W)
+    afforded = layer_macs(with_attention) * rate / C
+    return sp.simplify((afforded - rest) ** 2 / (4 * per_m * per_q))
+
+
+@cache
+def _parameters(with_attention: bool) -> sp.Expr:
+    (L,) = symbols("L")
+    attended = L * attention.layer_parameters() if with_attention else sp.Integer(0)
+    return limits.parameters() + attended
+
+
+@cache
+def _training_macs(with_attention: bool, executed: bool) -> sp.Expr:
+    """MAC of a run on r tokens for each parameter, in terms of the width."""
+    L, r = symbols("L r")
+    macs = layer_macs(with_attention)
+    if not executed:
+        macs = computed_once(macs)
+    return macs * L * r * _parameters(with_attention)
+
+
+@cache
+def _waste(with_attention: bool, exact_words: bool) -> sp.Expr:
+    """Nodes that a run needs over nodes that it can keep busy, in terms of the width."""
+    (T,) = symbols("T")
+    needed = limits.nodes_needed().subs(T, _training_macs(with_attention, executed=True))
+    fed = network.largest_tensor_parallelism() / limits.largest_cluster()
+    return needed * fed / tensor_parallelism(with_attention, exact_words)
+
+
+def path_products(extras: Extras) -> int:
+    """Products that follow one another in a layer, forward and backward; scores count as one."""
+    forward = attention.MLP_FORWARD_PRODUCTS
+    if extras.attention:
+        forward += attention.FORWARD_PRODUCTS
+    return forward * (extras.forward_passes + 1)
+
+
+def _known(correction: Correction) -> dict[str, float]:
+    return {
+        "S": correction.seq_len,
+        "F_passes": correction.extras.forward_passes,
+        "F_scores": correction.extras.score_passes,
+        "L": REFERENCE_LAYERS,
+        "b": REFERENCE_BATCH_TOKENS,
+        "r": limits.TOKENS_PER_PARAMETER,
+        "t": limits.QUARTER_S,
+        "ell": latency.MATMUL_LATENCY_S,
+    }
+
+
+def _value(expr: sp.Expr, known: Mapping[str, float]) -> float:
+    return float(evaluate(expr, {each.name: known[each.name] for each in expr.free_symbols}))
+
+
+def critical_flop(gpu: GPU | str, correction: Correction = BASELINE) -> float:
+    """T_crit, FLOP, at alpha = 0 with a correction: where no more nodes can be kept busy than are needed.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown or its network infinite.
+    """
+    gpu = get_gpu(gpu)
+    if np.isinf(gpu.inter_node_bytes_per_s):
+        raise ValueError(f"gpu must have a finite network, got {gpu.name!r}")
+    if correction.useful_rate:
+        gpu = replace(gpu, max_clock_hz=gpu.useful_clock_hz, efficiency=1.0)
+    if correction.whole_memory_bandwidth:  # the closed form takes half of what it is given
+        gpu = replace(gpu, hbm_bytes_per_s=2 * gpu.hbm_bytes_per_s)
+    known = {**_known(correction), **limits.node_rates(gpu)}
+    attended = correction.extras.attention
+    waste = _waste(attended, correction.exact_words)
+    low, high = 1.0, 1e12  # channels; waste grows with the width
+    for _ in range(60):  # halves the logarithm's range each time, down to a float's precision
+        width = float(np.sqrt(low * high))
+        low, high = (low, width) if _value(waste, known | {"d": width}) > 1 else (width, high)
+    return FLOP_PER_MAC * _value(_training_macs(attended, executed=False), known | {"d": low})
+
+
+def limit_flop(correction: Correction = BASELINE) -> float:
+    """T_limit, FLOP, at alpha = 0 with a correction: what the steps that fit in a run can train."""
+    known = _known(correction)
+    products = path_products(correction.extras) / latency.SEQUENTIAL_MATMULS_PER_LAYER
+    known["ell"] *= products
+    tokens = _value(latency.steps_that_fit(), known) * REFERENCE_BATCH_TOKENS
+    attended = correction.extras.attention
+    P, d = symbols("P d")
+    (width,) = sp.solve(sp.Eq(P, _parameters(attended)), d)
+    known["d"] = _value(width, known | {"P": tokens / limits.TOKENS_PER_PARAMETER})
+    return FLOP_PER_MAC * _value(_training_macs(attended, executed=False), known)
+
+
+def anchor_effect(gpu: GPU | str, alpha: float) -> tuple[float, float]:
+    """Factors by which T_crit and T_limit grow if a FLOP count stands over the anchor of 3e23 FLOP.
+
+    Raises
+    ------
+    ValueError
+        As :func:`dmcore.bottlenecks.limits.critical_compute`.
+    """
+    anchor = REFERENCE_COMPUTE / FLOP_PER_MAC
+    return (
+        limits.critical_compute(gpu, alpha, reference_compute=anchor)
+        / limits.critical_compute(gpu, alpha),
+        limits.latency_limit(alpha, reference_compute=anchor) / limits.latency_limit(alpha),
+    )
+
+
+# ---------------------------------------------------------------------------------- the simulator
+
+
+@lru_cache(maxsize=256)
+def _sweep(gpu: GPU, extras: Extras, seq_len: int, zero_bubble_latency: bool) -> Sweep:
+    return sweep(gpu, extras=extras, seq_len=seq_len, zero_bubble_latency=zero_bubble_latency)
+
+
+def run_of(gpu: GPU | str, correction: Correction = BASELINE) -> Sweep:
+    """The dense sweep of a GPU with a correction.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown.
+    """
+    gpu = get_gpu(gpu)
+    if not correction.changes_simulator:
+        correction = BASELINE
+    return _sweep(gpu, correction.extras, correction.seq_len, correction.zero_bubble_latency)
+
+
+def memory_shares(found: Sweep, kept: str = "full") -> NDArray[np.float64]:
+    """Share of a GPU's memory that each run of a sweep needs as it is split, if it keeps activations.
+
+    Above 1 the split has no room for them; a search that counts them chooses another.
+
+    Raises
+    ------
+    ValueError
+        If ``kept`` is no kind of activation memory.
+    """
+    shares = []
+    for step in found.steps:
+        extras = replace(step.model.extras, activation_memory=kept)
+        split = step.parallelism
+        held = activation_bytes(
+            replace(step.model, extras=extras),
+            float(split.pipeline_parallel),
+            float(split.microbatches),
+            float(split.interleaving),
+            split.zero_bubble,
+        )
+        weights = step.memory_bytes - step.activation_bytes
+        shares.append((weights + float(held) / step.n_gpu) / found.gpu.hbm_bytes)
+    return np.array(shares)
+
+
+def most_hidden_latency(gpu: GPU | str, extras: Extras = Extras()) -> tuple[float, float]:  # noqa: B008
+    """Seconds a layer: most that messages wait in a pass, and least that its products' own latency lasts.
+
+    The first is for slices of both widths at each network level, and a pipeline boundary after each
+    layer. The second is for a zero-bubble schedule, which has two microbatches to a stage. As long as
+    the second is the larger, no zero-bubble schedule waits for the latency of messages.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown.
+    """
+    gpu = get_gpu(gpu)
+    rounds = (extras.forward_passes + 1) * (2 if extras.attention else 1)
+    waits = 2 * sum(
+        value_of(all_reduce_latency(), p=2.0, r_seq=float(rounds), ell_hop=level.latency_s)
+        for level in gpu.network
+    )
+    hop = max(level.latency_s for level in gpu.network)
+    waits += value_of(point_to_point_latency(), crossings=1.0, ell_hop=hop)
+    products = products_in_mlp(extras) + products_in_attention(extras)
+    return float(waits), microbatches_needed(1, True) * products * gpu.matmul_latency_s
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The numbers that a correction may move; FLOP.
+
+    Attributes
+    ----------
+    critical_flop, limit_flop : float
+        The closed forms T_crit and T_limit.
+    first_below_flop, last_above_flop : float or None
+        The first run of the sweep that uses no more than 0.8 of the useful rate, and the last that uses
+        more. Work done twice is allowed for: with layers computed again it is 0.8 of three quarters.
+    scaling_end_flop : float or None
+        The same crossing read off the smoothed sweep (:func:`dmcore.simulator.ends.scaling_end`).
+    last_run_flop : float
+        The last run that ends in time.
+    first_utilization : float
+        Share of the peak that the first run reaches.
+    """
+
+    critical_flop: float
+    limit_flop: float
+    first_below_flop: float | None
+    last_above_flop: float | None
+    scaling_end_flop: float | None
+    last_run_flop: float
+    first_utilization: float
+
+    def decades_from(self, other: Headline) -> Mapping[str, float | None]:
+        """Powers of ten by which each figure lies above another headline's."""
+        changes: dict[str, float | None] = {}
+        for name in ("critical_flop", "limit_flop", "scaling_end_flop", "last_run_flop"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            changes[name] = float(np.log10(ours / theirs)) if ours and theirs else None
+        return MappingProxyType(changes)
+
+
+def headline(gpu: GPU | str, correction: Correction = BASELINE) -> Headline:
+    """The figures of a GPU, dense models, with a correction.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown or its network infinite.
+    """
+    found = run_of(gpu, correction)
+    level = LINEAR_SCALING * correction.counted
+    above = found.utilization > level * found.gpu.efficiency
+    below, over = found.training_flop[~above], found.training_flop[above]
+    return Headline(
+        critical_flop=critical_flop(gpu, correction),
+        limit_flop=limit_flop(correction),
+        first_below_flop=float(below[0]) if len(below) else None,
+        last_above_flop=float(over[-1]) if len(over) else None,
+        scaling_end_flop=scaling_end(found, level),
+        last_run_flop=float(found.training_flop[-1]),
+        first_utilization=float(found.utilization[0]),
+    )

@@ -1,0 +1,371 @@
+"""What a percent of each assumption is worth: the slopes of the two limits, and of the simulator.
+
+The closed forms are products of powers, so their slopes in logarithms are constants at a given alpha.
+The simulator's are taken from sweeps of variants of the H100, as finite differences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from dmcore.algebra.checks import check_choice, check_positive
+from dmcore.algebra.symbols import SYMBOLS, latex, symbols
+from dmcore.bottlenecks import limits
+from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
+from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.models import laws
+from dmcore.models.laws import closest_round, value_of
+from dmcore.simulator.ends import scaling_end
+from dmcore.simulator.sweep import Sweep, sweep
+from dmcore.studies.scenarios import faster_memory, faster_network, lower_latency
+from dmcore.studies.side_by_side import own_laws
+
+__all__ = [
+    "ASSUMPTIONS",
+    "BATCH_EXPONENT",
+    "ElasticityTable",
+    "FACTORS",
+    "LEVERS",
+    "Lever",
+    "Response",
+    "decades_per_alpha",
+    "elasticity_table",
+    "response",
+    "response_to_batch_exponent",
+    "table_of_responses",
+]
+
+Floats = NDArray[np.float64]
+
+#: The assumptions of the closed forms, alpha aside, in the order of the table.
+ASSUMPTIONS = ("beta_net", "beta_hbm", "F", "G", "w_A", "w_P", "ell", "t", "b_0", "L_0", "r", "T_0")
+
+#: Factors by which the simulator's assumptions are changed, around 1.
+FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+#: Widths of these sweeps: on both sides of the paper's, since a worse machine stops earlier.
+_WIDTHS = tuple(
+    sorted(
+        width
+        for width in (m * 2**i for m in range(1, 16, 2) for i in range(7, 23))
+        if 2048 <= width <= 12288 * 256
+    )
+)
+
+
+# ------------------------------------------------------------------------------- the closed forms
+
+
+@dataclass(frozen=True)
+class ElasticityTable:
+    """The elasticity of both limits in each assumption, as expressions of alpha.
+
+    Attributes
+    ----------
+    critical, latency : mapping of str to sympy.Expr
+        By the name of the symbol; what a limit does not depend on is zero.
+    """
+
+    critical: Mapping[str, sp.Expr]
+    latency: Mapping[str, sp.Expr]
+
+    def at(self, limit: str, name: str, alpha: float) -> float:
+        """An elasticity at a value of alpha.
+
+        Raises
+        ------
+        ValueError
+            If the limit is neither "critical" nor "latency", or the name unknown.
+        """
+        check_choice("limit", limit, ("critical", "latency"))
+        found: Mapping[str, sp.Expr] = getattr(self, limit)
+        check_choice("name", name, found)
+        (symbol,) = symbols("alpha")
+        return float(found[name].subs(symbol, alpha))
+
+    def __str__(self) -> str:
+        lines = [f"{'':10s}{'T_crit':>18s}{'T_limit':>18s}   meaning"]
+        for name in self.critical:
+            lines.append(
+                f"{name:10s}{self.critical[name]!s:>18s}{self.latency[name]!s:>18s}"
+                f"   {SYMBOLS[name].description}"
+            )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<elasticities of both limits in {len(self.critical)} assumptions>"
+
+    def _repr_markdown_(self) -> str:
+        head = r"| | assumption | $T_{\mathrm{crit}}$ | $T_{\mathrm{limit}}$ |"
+        rows = [
+            f"| ${SYMBOLS[name].latex}$ | {SYMBOLS[name].description} "
+            f"| ${latex(self.critical[name])}$ | ${latex(self.latency[name])}$ |"
+            for name in self.critical
+        ]
+        return "\n".join([head, "|---|---|---|---|", *rows])
+
+
+@cache
+def elasticity_table() -> ElasticityTable:
+    """The elasticities of T_crit, in terms of hardware, and of T_limit, by SymPy."""
+    both = (limits.critical_macs_of_hardware(), limits.latency_macs())
+    critical, latency = (
+        MappingProxyType(
+            {
+                name: _over_gap(limits.elasticity(expr, symbol))
+                if expr.has(symbol)
+                else sp.Integer(0)
+                for name, symbol in zip(ASSUMPTIONS, symbols(" ".join(ASSUMPTIONS)), strict=True)
+            }
+        )
+        for expr in both
+    )
+    return ElasticityTable(critical, latency)
+
+
+def _over_gap(expr: sp.Expr) -> sp.Expr:
+    """The expression as a fraction over 1 - 2 alpha, which SymPy would write with the other sign."""
+    (alpha,) = symbols("alpha")
+    gap = 1 - 2 * alpha
+    return sp.expand(sp.cancel(expr * gap)) / gap
+
+
+@cache
+def decades_per_alpha() -> sp.Expr:
+    """Orders of magnitude by which a limit grows for each unit of alpha, d log10 T / d alpha.
+
+    As a function of the limit itself, T, and of alpha; the same for both limits, since both are
+    solutions of one form: (T / T_0)^(1 - 2 alpha) is a number without alpha.
+    """
+    T, T_0, alpha = symbols("T T_0 alpha")
+    found = set()
+    for expr in (limits.critical_macs(), limits.latency_macs()):
+        logs = sp.expand_log(sp.log(expr), force=True)
+        slope = sp.diff(logs, alpha) / sp.log(10)
+        # The logarithm of the limit, solved for that of b_0, brings the limit itself in.
+        (b_0,) = symbols("b_0")
+        (log_b,) = sp.solve(sp.Eq(logs, sp.log(T)), sp.log(b_0))
+        found.add(sp.factor(sp.simplify(sp.expand(slope.subs(sp.log(b_0), log_b)))))
+    (slope,) = found
+    ratio = sp.log(T / T_0)
+    whole = sp.cancel(slope * sp.log(10) / sp.expand_log(ratio, force=True))
+    return _over_gap(whole) * ratio / sp.log(10)
+
+
+# ---------------------------------------------------------------------------------- the simulator
+
+
+@dataclass(frozen=True)
+class Lever:
+    """An assumption of the simulator that a factor changes for the better, if it is above 1.
+
+    Attributes
+    ----------
+    name : str
+        In words.
+    symbol : str
+        The symbol of the closed forms.
+    sign : int
+        1 if the factor multiplies the symbol, -1 if it divides it.
+    arguments : callable
+        (GPU, factor) -> arguments of :func:`dmcore.simulator.sweep.sweep`.
+    """
+
+    name: str
+    symbol: str
+    sign: int
+    arguments: Callable[[GPU, float], dict[str, Any]]
+
+    def closed_form(self, limit: str) -> float:
+        """The elasticity of a closed form in the factor, with the simulator's own alpha."""
+        return self.sign * elasticity_table().at(limit, self.symbol, own_laws()["alpha"])
+
+
+def _larger_batch(_: GPU, factor: float) -> dict[str, Any]:
+    return {"batch_scaling": _batch_law(factor)}
+
+
+@cache
+def _batch_law(factor: float, exponent_change: float = 0.0) -> Callable[[float, int, int], int]:
+    """The paper's batch times a factor, or with another exponent above 3e23 FLOP; rounded as there."""
+    law = laws.batch_law()
+
+    def batch(training_flop: float, sparsity: int, seq_len: int) -> int:
+        sequences = value_of(law, T_FLOP=training_flop, E=float(sparsity), S=float(seq_len))
+        grown = (training_flop / REFERENCE_COMPUTE) ** exponent_change
+        return closest_round(factor * grown * sequences)
+
+    return batch
+
+
+def _slower_clock(gpu: GPU, factor: float) -> dict[str, Any]:
+    slower = replace(
+        gpu, name=f"{gpu.name}, clock / {factor:g}", max_clock_hz=gpu.max_clock_hz / factor
+    )
+    return {"gpu": slower}
+
+
+#: The levers by name, read-only.
+LEVERS: Mapping[str, Lever] = MappingProxyType(
+    {
+        lever.name: lever
+        for lever in (
+            Lever("network", "beta_net", 1, lambda gpu, by: {"gpu": faster_network(gpu, by)}),
+            Lever(
+                "outer network",
+                "beta_net",
+                1,
+                lambda gpu, by: {"gpu": faster_network(gpu, by, outermost_only=True)},
+            ),
+            Lever("HBM", "beta_hbm", 1, lambda gpu, by: {"gpu": faster_memory(gpu, by)}),
+            Lever("lower latency", "ell", -1, lambda gpu, by: {"gpu": lower_latency(gpu, by)}),
+            Lever("slower arithmetic", "F", -1, _slower_clock),
+            Lever("duration", "t", 1, lambda _, by: {"duration_years": 0.25 * by}),
+            Lever("batch", "b_0", 1, _larger_batch),
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class Response:
+    """How the end of linear scaling, and the last run, answer to a lever.
+
+    Attributes
+    ----------
+    lever : str
+        Name of the lever.
+    factors : tuple of float
+        In ascending order, with 1 among them.
+    ends : tuple of float
+        log10 of the FLOP at which the smoothed utilization falls to 0.8 of the useful rate; nan where
+        even the first run is below.
+    firsts : tuple of float
+        log10 of the FLOP of the first run below, of the raw utilization.
+    lasts : tuple of float
+        log10 of the FLOP of the largest run that ends in time.
+    """
+
+    lever: str
+    factors: tuple[float, ...]
+    ends: tuple[float, ...]
+    firsts: tuple[float, ...]
+    lasts: tuple[float, ...]
+
+    def gain(self, factor: float, of: str = "ends") -> float:
+        """Orders of magnitude that a factor buys.
+
+        Raises
+        ------
+        ValueError
+            If the factor was not swept.
+        """
+        check_choice("factor", factor, self.factors)
+        values = getattr(self, of)
+        return float(values[self.factors.index(factor)] - values[self.factors.index(1.0)])
+
+    def slope(self, low: float, high: float, of: str = "ends") -> float:
+        """The mean elasticity between two factors: the slope of the best straight line."""
+        return self._fit(low, high, of)[0]
+
+    def scatter(self, low: float, high: float, of: str = "ends") -> float:
+        """How far, in decades, the points lie from that line (root mean square)."""
+        return self._fit(low, high, of)[1]
+
+    def _fit(self, low: float, high: float, of: str) -> tuple[float, float]:
+        x, y = np.log10(self.factors), np.array(getattr(self, of))
+        used = (x >= math.log10(low) - 1e-9) & (x <= math.log10(high) + 1e-9) & np.isfinite(y)
+        if used.sum() < 2:
+            raise ValueError(
+                f"low and high must leave two factors or more, got {low!r} and {high!r}"
+            )
+        slope, start = np.polyfit(x[used], y[used], 1)
+        return float(slope), float(np.std(y[used] - start - slope * x[used]))
+
+
+@cache
+def response(
+    lever: str, gpu: GPU | str = "H100 SXM", factors: tuple[float, ...] = FACTORS
+) -> Response:
+    """Sweeps with a lever at several factors. Done once for each.
+
+    Raises
+    ------
+    ValueError
+        If the lever or the preset is unknown, or a factor not positive.
+    """
+    check_choice("lever", lever, LEVERS)
+    check_positive("factors", factors, finite=True)
+    gpu = get_gpu(gpu)
+    arguments = LEVERS[lever].arguments
+    return _response(lever, factors, [_swept(gpu, arguments(gpu, by)) for by in factors])
+
+
+#: Changes of the exponent of batch growth, around the paper's 1/6.
+BATCH_EXPONENT = (-0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06)
+
+
+@cache
+def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float, float], ...]:
+    """(change of alpha, log10 of the end of linear scaling in FLOP), from sweeps of the simulator.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown.
+    """
+    gpu = get_gpu(gpu)
+    return tuple(
+        (change, _log(scaling_end(_swept(gpu, {"batch_scaling": _batch_law(1.0, change)}))))
+        for change in BATCH_EXPONENT
+    )
+
+
+def table_of_responses(responses: Sequence[Response]) -> str:
+    """As text: the closed form's power, and the simulator's gains in decades at some factors."""
+    factors = (0.1, 0.5, 2.0, 10.0)
+    head = "".join(f"{'x ' + format(factor, 'g'):>8s}" for factor in factors)
+    lines = [f"{'':18s}{'power':>6s} |{head} | power below 1, above"]
+    for one in responses:
+        power = LEVERS[one.lever].closed_form("critical") + 0.0
+        gains = "".join(f"{_gain_text(one.gain(factor)):>8s}" for factor in factors)
+        slopes = f"{one.slope(0.1, 1):14.1f}{abs(one.slope(1, 10)):7.1f}"
+        lines.append(f"{one.lever:18s}{power:6.2f} |{gains} |{slopes}")
+    return "\n".join(lines)
+
+
+def _gain_text(decades: float) -> str:
+    return "." if math.isnan(decades) else f"{decades + 0.0:+.2f}".replace("-0.00", "+0.00")
+
+
+@cache
+def _swept_cached(gpu: GPU, arguments: tuple[tuple[str, Any], ...]) -> Sweep:
+    return sweep(**{"gpu": gpu, "d_models": _WIDTHS, **dict(arguments)})
+
+
+def _swept(gpu: GPU, arguments: Mapping[str, Any]) -> Sweep:
+    chosen = dict(arguments)
+    return _swept_cached(chosen.pop("gpu", gpu), tuple(sorted(chosen.items())))
+
+
+def _log(flop: float | None) -> float:
+    return float("nan") if flop is None else float(np.log10(flop))
+
+
+def _response(lever: str, factors: tuple[float, ...], sweeps: Sequence[Sweep]) -> Response:
+    return Response(
+        lever,
+        factors,
+        tuple(_log(scaling_end(found)) for found in sweeps),
+        tuple(_log(found.linear_scaling_end) for found in sweeps),
+        tuple(_log(float(found.training_flop[-1])) for found in sweeps),
+    )

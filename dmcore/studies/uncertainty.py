@@ -1,0 +1,527 @@
+"""How sure the two limits are: every assumption as a distribution, the limits as what follows.
+
+The distributions are this book's judgment, each with its reason. They are not fitted to anything, and
+they are drawn independently of each other. A reader who disagrees passes others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import log
+from statistics import NormalDist
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
+from dmcore.bottlenecks import critical_batch, latency, limits
+from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
+from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.gpu import GPU
+from dmcore.models import laws
+from dmcore.studies import growth
+
+__all__ = [
+    "LATEST_RUN",
+    "LIMITS",
+    "WORD_BYTES",
+    "Assumption",
+    "Effect",
+    "Interval",
+    "assumptions",
+    "baseline",
+    "bound_at_alpha",
+    "bound_flop",
+    "credible_interval",
+    "doubt",
+    "doubtful_symbols",
+    "growth_of_runs",
+    "limit_flop",
+    "limit_years",
+    "sample",
+    "tornado",
+]
+
+Array = NDArray[np.float64]
+
+#: The two limits by the name that :func:`limit_flop` takes, with what a page calls them.
+LIMITS: Mapping[str, str] = MappingProxyType(
+    {"critical": "critical compute", "latency": "latency limit"}
+)
+#: Bytes in a word, at 16 bit. No doubt is put on it.
+WORD_BYTES = 2.0
+#: The run from which growth is counted.
+LATEST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
+
+_SHAPES = ("lognormal", "uniform")
+#: Standard deviations from the middle of a normal distribution to its 95 % point.
+_Z95 = NormalDist().inv_cdf(0.95)
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """What is believed of one symbol of the closed forms.
+
+    Attributes
+    ----------
+    symbol : str
+        Name of the symbol; values are in its unit.
+    shape : str
+        ``"lognormal"``: low and high are its 5 % and 95 % points. ``"uniform"``: they are its ends.
+    low, high : float
+        See ``shape``. Equal ones leave no doubt.
+    baseline : float
+        What the paper takes; of what the paper does not need, the middle.
+    label, reason : str
+        In words: what it is, and why this range.
+    sources : tuple of str
+        Keys of the bibliography on which the reason rests; none where it is a judgment alone.
+
+    Raises
+    ------
+    ValueError
+        If the symbol or the shape is unknown, low is above high or one of them not finite, or a
+        lognormal range touches zero.
+    """
+
+    symbol: str
+    shape: str
+    low: float
+    high: float
+    baseline: float
+    label: str
+    reason: str
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_choice("symbol", self.symbol, SYMBOLS)
+        check_choice("shape", self.shape, _SHAPES)
+        if not -np.inf < self.low <= self.high < np.inf:
+            raise ValueError(
+                f"low must be at most high, and both finite, got {self.low!r} and {self.high!r}"
+            )
+        if self.shape == "lognormal":
+            check_positive("low", self.low)
+
+    def quantile(self, share: float) -> float:
+        """The value that this share of the distribution lies below.
+
+        Raises
+        ------
+        ValueError
+            If the share is not between 0 and 1.
+        """
+        _check_share(share)
+        if self.shape == "uniform":
+            return self.low + share * (self.high - self.low)
+        middle, width = self._log_normal
+        return float(np.exp(middle + width * NormalDist().inv_cdf(share)))
+
+    def draw(self, generator: np.random.Generator, draws: int) -> Array:
+        """Independent values, of shape ``(draws,)``."""
+        if self.shape == "uniform":
+            return generator.uniform(self.low, self.high, draws)
+        middle, width = self._log_normal
+        return np.exp(middle + width * generator.standard_normal(draws))
+
+    @property
+    def _log_normal(self) -> tuple[float, float]:
+        bottom, top = log(self.low), log(self.high)
+        return (bottom + top) / 2, (top - bottom) / (2 * _Z95)
+
+
+# ---------------------------------------------------------------------------------------- beliefs
+
+
+def assumptions(gpu: GPU | str = "H100 SXM") -> tuple[Assumption, ...]:
+    """The book's distributions around the paper's baseline, for a cluster of that GPU.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown.
+    """
+    chip = find_gpu(gpu) if isinstance(gpu, str) else gpu
+    deepseek = float(laws.effective_alpha("deepseek").alpha)
+    peak = chip.peak_flop_per_s / FLOP_PER_MAC
+    return (
+        Assumption(
+            "alpha",
+            "uniform",
+            0.0,
+            deepseek,
+            0.0,
+            "batch growth less depth growth",
+            "From the paper's baseline, batch and depth growing alike, to the batch law of DeepSeek "
+            "LLM less the depth law of the paper's simulation.",
+            ("schneiderjoseph2024data", "deepseek2024llm"),
+        ),
+        Assumption(
+            "b_0",
+            "lognormal",
+            2e6,
+            16e6,
+            critical_batch.REFERENCE_BATCH_TOKENS,
+            "batch at 3e23 FLOP",
+            "GPT-3 was trained with 3.2 million tokens and PaLM with 4.2; the law of DeepSeek LLM, "
+            "continued to this compute, says 14 million.",
+            ("brown2020", "chowdhery2022", "deepseek2024llm"),
+        ),
+        Assumption(
+            "L_0",
+            "lognormal",
+            60.0,
+            130.0,
+            critical_batch.REFERENCE_LAYERS,
+            "layers at 3e23 FLOP",
+            "GPT-3 has 96 layers, Llama 3.1 405B 126; DeepSeek-V3 makes do with 61.",
+            ("brown2020", "llama2024", "deepseek2024v3"),
+        ),
+        Assumption(
+            "r",
+            "lognormal",
+            10.0,
+            40.0,
+            limits.TOKENS_PER_PARAMETER,
+            "tokens per parameter",
+            "About 20 is the best use of compute; Llama 3.1 405B was trained on 38, and as far below "
+            "for symmetry.",
+            ("hoffmann2022", "llama2024"),
+        ),
+        Assumption(
+            "t",
+            "lognormal",
+            limits.QUARTER_S / 2,
+            limits.QUARTER_S * 2,
+            limits.QUARTER_S,
+            "duration of the run",
+            "DeepSeek-V3 took less than two months, BLOOM three and a half; the argument of the longest "
+            "run ends at six and a half.",
+            ("deepseek2024v3", "bigscience2022bloom", "sevilla2022longest"),
+        ),
+        Assumption(
+            "F",
+            "uniform",
+            chip.efficiency * peak,
+            peak,
+            peak,
+            "arithmetic rate",
+            "Between what long runs of large matrix products reach and the data sheet's peak, which "
+            "the closed forms take.",
+            ("schneiderjoseph2024data",),
+        ),
+        Assumption(
+            "beta_hbm",
+            "lognormal",
+            0.8 * chip.hbm_bytes_per_s,
+            1.6 * chip.hbm_bytes_per_s,
+            chip.hbm_bytes_per_s,
+            "memory bandwidth",
+            "No stream reaches all of the data sheet's rate; but the closed forms count half of it for "
+            "reading, and up to twice that could be had.",
+        ),
+        Assumption(
+            "beta_net",
+            "lognormal",
+            0.5 * chip.inter_node_bytes_per_s,
+            2.0 * chip.inter_node_bytes_per_s,
+            chip.inter_node_bytes_per_s,
+            "network bandwidth",
+            "Congestion takes a part of the data sheet's rate; a second adapter for each GPU would "
+            "double it.",
+        ),
+        Assumption(
+            "ell",
+            "lognormal",
+            3e-6,
+            15e-6,
+            latency.MATMUL_LATENCY_S,
+            "latency of a matrix product",
+            "The paper's 9 µs can be read as a kernel of 4.5 µs and four hops. A third of it takes "
+            "fused kernels and a tenth of the hops' time; a busy network makes it longer.",
+            ("schneiderjoseph2024data",),
+        ),
+    )
+
+
+def growth_of_runs() -> Assumption:
+    """The factor by which the largest runs grow in a year, if they go on as they did until 2024."""
+    low, high = growth.SLOWEST_GROWTH, growth.FASTEST_GROWTH
+    return Assumption(
+        "g",
+        "lognormal",
+        low,
+        high,
+        (low * high) ** 0.5,
+        "growth in a year",
+        "The trend from 2010 to 2024, as if nothing broke it.",
+        ("sevilla2024training",),
+    )
+
+
+def baseline(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
+    """What the paper takes, for a cluster of that GPU: a value for every symbol of the two limits.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown.
+    """
+    chip = find_gpu(gpu) if isinstance(gpu, str) else gpu
+    return {
+        **{assumption.symbol: assumption.baseline for assumption in assumptions(chip)},
+        "T_0": critical_batch.REFERENCE_COMPUTE,
+        "w_P": WORD_BYTES,
+        "w_A": WORD_BYTES,
+        "G": float(chip.node_size),
+    }
+
+
+# ---------------------------------------------------------------------------------- what follows
+
+
+@cache
+def _macs(limit: str) -> sp.Expr:
+    """A limit, MAC, in terms of what a data sheet tells."""
+    check_choice("limit", limit, LIMITS)
+    return limits.critical_macs_of_hardware() if limit == "critical" else limits.latency_macs()
+
+
+@cache
+def _needed(limit: str) -> frozenset[str]:
+    return frozenset(symbol.name for symbol in _macs(limit).free_symbols)
+
+
+def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM") -> Any:
+    """T_crit or T_limit in FLOP, from values of the symbols that it needs; others are passed over.
+
+    Parameters
+    ----------
+    limit
+        ``"critical"`` or ``"latency"``.
+    values
+        Numbers or arrays by symbol name, such as :func:`sample` draws.
+    gpu
+        Whose :func:`baseline` is taken for what ``values`` lacks.
+
+    Raises
+    ------
+    ValueError
+        If the limit or the preset is unknown, or a value is out of its range.
+    """
+    expr = _macs(limit)
+    everything = {**baseline(gpu), **values}
+    if not np.all(np.asarray(everything["alpha"]) < 0.5):
+        raise ValueError(f"alpha must be below 1/2, got {everything['alpha']!r}")
+    return FLOP_PER_MAC * evaluate(expr, {name: everything[name] for name in _needed(limit)})
+
+
+def limit_years(flop: Any, rate: Any, anchor: TrainingRun = LATEST_RUN) -> Any:
+    """The year in which the largest run reaches a limit, at a constant growth a year.
+
+    Parameters
+    ----------
+    flop, rate
+        The limit in FLOP and the growth; numbers or arrays of draws.
+    anchor
+        The run from which growth is counted.
+
+    Raises
+    ------
+    ValueError
+        As :func:`dmcore.studies.growth.year_of_compute`.
+    """
+    return growth.year_of_compute(flop, rate, anchor)
+
+
+def sample(
+    beliefs: Sequence[Assumption], draws: int = 1_000_000, seed: int = 0
+) -> dict[str, Array]:
+    """Independent draws of every assumption, by symbol name, each of shape ``(draws,)``.
+
+    Each has a stream of its own, so that its draws stay the same when others change or are left out.
+
+    Raises
+    ------
+    ValueError
+        If ``draws`` is not a whole number of at least 1, or two beliefs are of one symbol.
+    """
+    check_positive_integer("draws", draws)
+    names = [belief.symbol for belief in beliefs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"beliefs must be of different symbols, got {', '.join(names)}")
+    order = list(SYMBOLS)
+    return {
+        belief.symbol: belief.draw(np.random.default_rng([seed, order.index(belief.symbol)]), draws)
+        for belief in beliefs
+    }
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The middle of a distribution and the ends of the part that holds a share of it."""
+
+    low: float
+    median: float
+    high: float
+    share: float
+
+    @property
+    def decades(self) -> float:
+        """Orders of magnitude between the ends, of positive values."""
+        return float(np.log10(self.high / self.low))
+
+
+def credible_interval(values: Array, share: float = 0.9) -> Interval:
+    """The median, and the interval with equal parts of the draws on either side.
+
+    Raises
+    ------
+    ValueError
+        If the share is not between 0 and 1.
+    """
+    _check_share(share)
+    tail = (1 - share) / 2
+    low, median, high = np.quantile(values, [tail, 0.5, 1 - tail])
+    return Interval(float(low), float(median), float(high), share)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one assumption does to a limit, all others at their medians.
+
+    Attributes
+    ----------
+    assumption : Assumption
+        Which.
+    at_low, at_high : float
+        The limit with the assumption at its 5 % and at its 95 % point, FLOP.
+    """
+
+    assumption: Assumption
+    at_low: float
+    at_high: float
+
+    @property
+    def decades(self) -> float:
+        """Orders of magnitude between the two."""
+        return abs(float(np.log10(self.at_high / self.at_low)))
+
+
+def tornado(
+    limit: str, beliefs: Sequence[Assumption], gpu: GPU | str = "H100 SXM"
+) -> tuple[Effect, ...]:
+    """Each assumption's effect on a limit, from its 5 % to its 95 % point, the strongest first.
+
+    Assumptions that the limit does not depend on are left out.
+
+    Raises
+    ------
+    ValueError
+        If the limit or the preset is unknown.
+    """
+    check_choice("limit", limit, LIMITS)
+    middle = {belief.symbol: belief.quantile(0.5) for belief in beliefs}
+    effects = []
+    for belief in beliefs:
+        if belief.symbol in _needed(limit):
+            at_low, at_high = (
+                limit_flop(limit, {**middle, belief.symbol: belief.quantile(share)}, gpu)
+                for share in (0.05, 0.95)
+            )
+            effects.append(Effect(belief, at_low, at_high))
+    return tuple(sorted(effects, key=lambda effect: -effect.decades))
+
+
+# -------------------------------------------------------------------------- without drawing at all
+
+
+def doubt(symbol: str) -> sp.Symbol:
+    """u: the factor, up or down, within which 90 % of the belief in a symbol lies; 1 is no doubt.
+
+    Raises
+    ------
+    ValueError
+        If the symbol is unknown.
+    """
+    check_choice("symbol", symbol, SYMBOLS)
+    return sp.Symbol(f"u_{symbol}", positive=True)
+
+
+#: Symbols of the limits that a lognormal distribution fits; alpha is an exponent, the rest is known.
+_DOUBTFUL = ("F", "beta_hbm", "beta_net", "ell", "b_0", "L_0", "t", "r")
+
+
+def doubtful_symbols(limit: str) -> tuple[str, ...]:
+    """Names of the symbols of which :func:`bound_at_alpha` takes a :func:`doubt`.
+
+    Raises
+    ------
+    ValueError
+        If the limit is unknown.
+    """
+    check_choice("limit", limit, LIMITS)
+    return tuple(name for name in _DOUBTFUL if name in _needed(limit))
+
+
+@cache
+def bound_at_alpha(limit: str, upper: bool = True) -> sp.Expr:
+    """The 95 % point of a limit, MAC, or its 5 % point, when alpha is known and the rest lognormal.
+
+    A limit is a product of powers, so its logarithm is a sum, and that of lognormal doubts is normal.
+    Doubts add like the sides of a right angle, each counted with its elasticity. The symbols of the limit
+    stand for medians.
+
+    Raises
+    ------
+    ValueError
+        If the limit is unknown.
+    """
+    expr = _macs(limit)
+    squares = sum(
+        (limits.elasticity(expr, symbols(name)[0]) * sp.log(doubt(name))) ** 2
+        for name in doubtful_symbols(limit)
+    )
+    spread = sp.sqrt(squares)
+    return expr * sp.exp(spread if upper else -spread)
+
+
+def bound_flop(
+    limit: str,
+    beliefs: Sequence[Assumption],
+    alpha: float,
+    upper: bool = True,
+    gpu: GPU | str = "H100 SXM",
+) -> float:
+    """:func:`bound_at_alpha` in FLOP, with each belief taken as lognormal between its 5 % and 95 % points.
+
+    What no belief is about is taken as known, as in :func:`baseline`.
+
+    Raises
+    ------
+    ValueError
+        If the limit or the preset is unknown, or a belief other than that in alpha touches zero.
+    """
+    expr = bound_at_alpha(limit, upper)
+    values = baseline(gpu) | {"alpha": alpha}
+    values |= dict.fromkeys((str(doubt(name)) for name in _DOUBTFUL), 1.0)
+    for belief in beliefs:
+        if belief.symbol in _DOUBTFUL:
+            low, high = belief.quantile(0.05), belief.quantile(0.95)
+            check_positive(belief.symbol, low)
+            values[belief.symbol] = (low * high) ** 0.5
+            values[str(doubt(belief.symbol))] = (high / low) ** 0.5
+    needed = {symbol.name for symbol in expr.free_symbols}
+    return float(FLOP_PER_MAC * evaluate(expr, {name: values[name] for name in needed}))
+
+
+def _check_share(share: float) -> None:
+    if not 0 < share < 1:
+        raise ValueError(f"share must be between 0 and 1, got {share!r}")
