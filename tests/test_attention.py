@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
+from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import network
 from dmcore.hardware.gpu import GPUS
 from dmcore.models import activation_memory, attention
-from dmcore.models.laws import value_of
+from dmcore.simulator import attention_messages
 from dmcore.simulator.search import NothingFitsError, best_parallelism
 from dmcore.simulator.step import Extras, Model, Parallelism, training_step
 from dmcore.simulator.sweep import sweep
@@ -28,7 +29,7 @@ def test_projections_are_an_mlp_of_half_the_width():
     """As parameters, as messages and as arithmetic: two matrices of d x 2d."""
     d, f = symbols("d f")
     passes = sp.Symbol("F_passes", positive=True)
-    words = attention.words_per_token().subs(passes, 1)
+    words = attention_messages.words_per_token().subs(passes, 1)
     assert sp.expand(words - network.words_per_token_exact().subs(f, 2 * d)) == 0
     assert attention.layer_parameters() == (2 * d * f).subs(f, 2 * d)
 
@@ -37,7 +38,7 @@ def test_messages_of_megatron():
     """With heads on every GPU: one all-reduce of d words forward and one backward."""
     d, m, q = symbols("d m q")
     passes = sp.Symbol("F_passes", positive=True)
-    words = attention.words_per_token().subs({m: 1, passes: 1})
+    words = attention_messages.words_per_token().subs({m: 1, passes: 1})
     assert sp.expand(words - 2 * network.all_reduce_words(q, d)) == 0
 
 

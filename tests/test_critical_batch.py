@@ -17,6 +17,7 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import same_unit, symbols, token, unit_of
 from dmcore.bottlenecks import critical_batch
 from dmcore.chapters import critical_batch as figures
+from dmcore.evidence.batches import PUBLISHED_BATCHES, PublishedBatch
 from dmcore.evidence.training_runs import TRAINING_RUNS
 from dmcore.models.laws import BATCH_SCALINGS
 from dmcore.show.plots import draw_explorer
@@ -138,7 +139,7 @@ def test_both_sides_of_every_step_have_one_unit(title: str) -> None:
 def test_published_batches_have_a_source_that_the_bibliography_knows() -> None:
     bibliography = (Path(__file__).parents[1] / "book" / "references.bib").read_text("utf-8")
     keys = set(re.findall(r"^@\w+\{([^,]+),", bibliography, re.MULTILINE))
-    for run in critical_batch.PUBLISHED_BATCHES:
+    for run in PUBLISHED_BATCHES:
         assert run.source in keys
         if run.name in TRAINING_RUNS:
             assert run.flop == TRAINING_RUNS[run.name].flop
@@ -149,16 +150,16 @@ def test_published_batches_have_a_source_that_the_bibliography_knows() -> None:
 )
 def test_published_batches_are_checked(bad: dict[str, float]) -> None:
     good = {"name": "x", "flop": 1e24, "tokens": 1e6, "source": "key"}
-    critical_batch.PublishedBatch(**good)
+    PublishedBatch(**good)
     with pytest.raises(ValueError, match=next(iter(bad))):
-        critical_batch.PublishedBatch(**{**good, **bad})
+        PublishedBatch(**{**good, **bad})
 
 
 def test_figures_tell_their_numbers() -> None:
     assert "both are 2" in figures.tradeoff().alt
     assert "With 6 it computes in all" in figures.two_microbatches().alt
     alt = figures.batch_laws().alt
-    for run in critical_batch.PUBLISHED_BATCHES:
+    for run in PUBLISHED_BATCHES:
         assert run.name in alt
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dmcore.algebra.expressions import value_of
+from dmcore.algebra.symbols import simulator_symbols
 from dmcore.hardware.gpu import GPUS
-from dmcore.models.laws import simulator_symbols, value_of
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator.matmul import (
     among_sms_bytes,

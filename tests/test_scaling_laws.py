@@ -12,6 +12,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dmcore.algebra.expressions import value_of
 from dmcore.models import laws
 from dmcore.models.laws import (
     batch_law,
@@ -20,7 +21,6 @@ from dmcore.models.laws import (
     effective_alpha,
     layers,
     sparsity,
-    value_of,
 )
 from dmcore.simulator.step import Model
 

@@ -18,7 +18,7 @@ from sympy.printing.jscode import JavascriptCodePrinter
 
 from dmcore.algebra.checks import check_not_negative, check_positive
 
-__all__ = ["compiled", "evaluate", "javascript"]
+__all__ = ["compiled", "evaluate", "javascript", "value_of"]
 
 # What a browser's function could not have as the name of an argument, or would hide.
 _NO_NAMES = (
@@ -87,6 +87,15 @@ def evaluate(
     if shape == ():
         return float(result)
     return np.broadcast_to(np.asarray(result, dtype=float), shape).copy()
+
+
+def value_of(expr: sp.Expr, **values: Any) -> Any:
+    """The value of an expression, by symbol name, unchecked: the simulator's own way in.
+
+    Give numbers as floats where a product could pass 2**63, since NumPy's integers wrap around.
+    """
+    names, function = compiled(expr)
+    return function(*[values[name] for name in names])
 
 
 class _Printer(JavascriptCodePrinter):

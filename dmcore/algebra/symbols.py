@@ -33,6 +33,7 @@ __all__ = [
     "parameter",
     "same_unit",
     "second",
+    "simulator_symbols",
     "token",
     "unit_of",
     "unit_text",
@@ -188,6 +189,11 @@ def symbols(names: str) -> tuple[sp.Symbol, ...]:
             f"names must be of the known symbols ({' '.join(SYMBOLS)}), got {' '.join(unknown)!r}"
         )
     return tuple(SYMBOLS[name].symbol for name in names.split())
+
+
+def simulator_symbols(names: str) -> tuple[sp.Symbol, ...]:
+    """Positive symbols that only the simulator has, separated by blanks."""
+    return tuple(sp.Symbol(name, positive=True) for name in names.split())
 
 
 def latex(expr: sp.Basic) -> str:

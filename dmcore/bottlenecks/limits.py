@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike
 from dmcore.algebra.checks import check_positive
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 from dmcore.bottlenecks import critical_batch, latency, memory_bandwidth, network
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models import laws
-from dmcore.models.laws import TOKENS_PER_PARAMETER, simulator_symbols
+from dmcore.models.laws import TOKENS_PER_PARAMETER
 
 __all__ = [
     "QUARTER_S",

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
-from dmcore.simulator.ends import scaling_end
+from dmcore.simulator.ends import LINEAR_SCALING, scaling_end
 from dmcore.simulator.step import Extras
-from dmcore.simulator.sweep import LINEAR_SCALING
 from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, Headline, headline, run_of
 
 __all__ = ["changes", "options", "utilizations"]

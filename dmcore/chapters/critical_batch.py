@@ -13,6 +13,7 @@ from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch as model
 from dmcore.chapters.common import sliders
+from dmcore.evidence.batches import PUBLISHED_BATCHES
 from dmcore.models import laws
 from dmcore.show.explorer import Axis, Curve, Explorer, Mark
 from dmcore.show.explorer import Readout as Number
@@ -112,7 +113,7 @@ def batch_laws() -> SvgFigure:
     explorer = batch_laws_explorer()
     told = "; ".join(
         f"{run.name} {readable(run.tokens, 2)} at {readable(run.flop, 2)} FLOP"
-        for run in model.PUBLISHED_BATCHES
+        for run in PUBLISHED_BATCHES
     )
     ends = {
         name: float(evaluate(_law(name), T=1e31 * _FLOP) if _law(name).free_symbols else _law(name))
@@ -136,7 +137,7 @@ def batch_laws() -> SvgFigure:
             "PaLM": (3, 5, "left"),
             "DeepSeek-V3": (-2, 6, "right"),
         }
-        for run in model.PUBLISHED_BATCHES:
+        for run in PUBLISHED_BATCHES:
             right, up, side = places.get(run.name, (6, -11, "left"))
             axes.plot([run.flop], [run.tokens], "o", color=INK, markersize=4)
             axes.annotate(
@@ -167,9 +168,7 @@ def batch_laws_explorer() -> Explorer:
             ),
         ),
         controls=(batch, replace(exponent, default=0.1)),
-        marks=tuple(
-            Mark(run.flop * _FLOP, run.tokens, run.name) for run in model.PUBLISHED_BATCHES
-        ),
+        marks=tuple(Mark(run.flop * _FLOP, run.tokens, run.name) for run in PUBLISHED_BATCHES),
         readouts=(
             Number("Batch at 10²⁸ FLOP", _batch_at(1e28), "million tokens", 1e6),
             Number("Batch at 10³¹ FLOP", _batch_at(1e31), "million tokens", 1e6),

@@ -15,10 +15,9 @@ from matplotlib.patches import Rectangle
 
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import FLOP_PER_MAC
+from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols
 from dmcore.chapters.common import DATA_SHEET_GPUS
 from dmcore.hardware.gpu import GPU, GPUS, get_gpu
-from dmcore.models.laws import simulator_symbols
 from dmcore.show.equation import Equation, in_pieces
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number

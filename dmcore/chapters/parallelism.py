@@ -9,10 +9,10 @@ from fractions import Fraction
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from dmcore.algebra.symbols import simulator_symbols
 from dmcore.chapters.ring import ring_all_reduce
 from dmcore.chapters.schedule import idle_share, plain_schedule
 from dmcore.chapters.slicing import Share, Slicing
-from dmcore.models.laws import simulator_symbols
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dmcore.algebra.checks import check_positive_integer
-from dmcore.bottlenecks.network import PASSES
+from dmcore.models.laws import PASSES
 
 __all__ = ["BACKWARD_TURNS", "Task", "idle_share", "plain_schedule"]
 

@@ -10,10 +10,9 @@ import numpy as np
 import sympy as sp
 
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import symbols
+from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.hardware.gpu import GPUS
 from dmcore.models import laws
-from dmcore.models.laws import simulator_symbols
 from dmcore.show.equation import Equation, in_pieces
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs

@@ -22,9 +22,8 @@ import sympy as sp
 
 from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import symbols
+from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.hardware.catalog import find_gpu
-from dmcore.models.laws import simulator_symbols
 from dmcore.simulator.step import Model, Parallelism
 
 __all__ = [

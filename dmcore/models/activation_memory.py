@@ -10,9 +10,8 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.symbols import symbols
+from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.models.attention import HEAD_CHANNELS
-from dmcore.models.laws import simulator_symbols
 
 __all__ = [
     "attention_bytes",

@@ -16,8 +16,8 @@ from typing import Any
 import sympy as sp
 
 from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
-from dmcore.algebra.expressions import compiled
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.algebra.expressions import value_of
+from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 
 __all__ = [
     "FF_RATIO",
@@ -36,13 +36,11 @@ __all__ = [
     "layer_law",
     "layers",
     "parameters",
-    "simulator_symbols",
     "sparsity",
     "sparsity_law",
     "training_flop",
     "training_macs",
     "training_tokens",
-    "value_of",
 ]
 
 #: d_ff / d_model, the usual choice.
@@ -68,20 +66,6 @@ BatchScaling = str | Callable[[float, int, int], int]
 
 #: (d_model, d_ff) -> whole number: of layers, or of experts.
 ShapeLaw = Callable[[int, int], int]
-
-
-def value_of(expr: sp.Expr, **values: Any) -> Any:
-    """The value of an expression, by symbol name, unchecked: the simulator's own way in.
-
-    Give numbers as floats where a product could pass 2**63, since NumPy's integers wrap around.
-    """
-    names, function = compiled(expr)
-    return function(*[values[name] for name in names])
-
-
-def simulator_symbols(names: str) -> tuple[sp.Symbol, ...]:
-    """Positive symbols that only the simulator has, separated by blanks."""
-    return tuple(sp.Symbol(name, positive=True) for name in names.split())
 
 
 # ------------------------------------------------------------------------------------ expressions

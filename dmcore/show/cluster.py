@@ -15,13 +15,14 @@ import sympy as sp
 
 from dmcore.algebra.checks import check_choice
 from dmcore.algebra.expressions import javascript
+from dmcore.algebra.symbols import simulator_symbols
 from dmcore.hardware.gpu import GPU, GPUS, NetworkLevel, get_gpu
 from dmcore.models import laws
-from dmcore.models.laws import simulator_symbols
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import GridFigure, Runs, control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator import pipeline, traffic
+from dmcore.simulator.ends import LINEAR_SCALING, last_linear_flop
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
 from dmcore.simulator.step import (
     MONTH_S,
@@ -31,8 +32,7 @@ from dmcore.simulator.step import (
     matmul_step_time,
     products_in_mlp,
 )
-from dmcore.simulator.sweep import D_MODELS, LINEAR_SCALING, Sweep, sweep
-from dmcore.studies.side_by_side import last_linear_flop
+from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
 __all__ = [
     "FIGURES",

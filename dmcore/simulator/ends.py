@@ -7,13 +7,20 @@ curve that is nearest to it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dmcore.algebra.checks import check_positive
-from dmcore.simulator.sweep import LINEAR_SCALING, Sweep
 
-__all__ = ["falling", "scaling_end"]
+if TYPE_CHECKING:
+    from dmcore.simulator.sweep import Sweep
+
+__all__ = ["LINEAR_SCALING", "falling", "last_linear_flop", "scaling_end"]
+
+#: Share of the useful FLOP/s below which a sweep has left linear scaling.
+LINEAR_SCALING = 0.8
 
 
 def falling(values: ArrayLike) -> NDArray[np.float64]:
@@ -44,6 +51,16 @@ def falling(values: ArrayLike) -> NDArray[np.float64]:
             means[-1] = (means[-1] * counts[-1] + mean * count) / (counts[-1] + count)
             counts[-1] += count
     return np.repeat(means, counts)
+
+
+def last_linear_flop(found: Sweep) -> float | None:
+    """The largest run, FLOP, that uses more than 0.8 of the useful rate; None if there is none.
+
+    Whole numbers make a sweep uneven: a run can fall below the threshold and a larger one rise above
+    it again. ``found.linear_scaling_end`` is the first run below, this the last above.
+    """
+    above = found.training_flop[found.utilization > LINEAR_SCALING * found.gpu.efficiency]
+    return float(above[-1]) if len(above) else None
 
 
 def scaling_end(found: Sweep, level: float = LINEAR_SCALING) -> float | None:

@@ -22,8 +22,9 @@ import sympy as sp
 from numpy.typing import ArrayLike
 
 from dmcore.algebra.checks import check_positive, check_positive_integer
+from dmcore.algebra.expressions import value_of
+from dmcore.algebra.symbols import simulator_symbols
 from dmcore.hardware.gpu import GPU, get_gpu
-from dmcore.models.laws import simulator_symbols, value_of
 
 __all__ = [
     "MatmulBreakdown",

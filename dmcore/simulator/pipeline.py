@@ -11,8 +11,7 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.symbols import symbols
-from dmcore.models.laws import simulator_symbols
+from dmcore.algebra.symbols import simulator_symbols, symbols
 
 __all__ = ["bubble_fraction", "microbatches_needed", "pipeline_time"]
 

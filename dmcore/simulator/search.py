@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive, check_positive_integer
+from dmcore.algebra.expressions import value_of
 from dmcore.hardware.gpu import GPU, get_gpu
-from dmcore.models.laws import SIMULATOR_YEAR_S, value_of
+from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.simulator.pipeline import microbatches_needed
 from dmcore.simulator.step import (
     Model,

@@ -20,11 +20,12 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
-from dmcore.bottlenecks.network import PASSES
+from dmcore.algebra.expressions import value_of
+from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models import activation_memory, attention, laws
-from dmcore.models.laws import SIMULATOR_YEAR_S, BatchScaling, ShapeLaw, simulator_symbols, value_of
+from dmcore.models.laws import PASSES, SIMULATOR_YEAR_S, BatchScaling, ShapeLaw
+from dmcore.simulator import attention_messages
 from dmcore.simulator.matmul import matmul_breakdown, matmul_seconds
 from dmcore.simulator.pipeline import bubble_fraction, microbatches_needed, pipeline_time
 from dmcore.simulator.traffic import Traffic, TrafficLoad, traffic
@@ -362,8 +363,8 @@ class Model:
         times = self.extras.forward_passes + 1.0  # forward, and once backward
         inside, outside = times * self.d_ff, times * self.d_model
         if self.extras.attention:
-            inside += self._count(attention.inside_all_reduced())
-            outside += self._count(attention.outside_all_reduced())
+            inside += self._count(attention_messages.inside_all_reduced())
+            outside += self._count(attention_messages.outside_all_reduced())
             times *= 2
         return inside / times, outside / times, times * self.layers
 

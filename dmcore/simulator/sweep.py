@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dmcore.algebra.checks import check_positive
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models.laws import BatchScaling, ShapeLaw
+from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.search import NothingFitsError, smallest_cluster
 from dmcore.simulator.step import Extras, Model, TrainingStep
 
@@ -33,9 +34,6 @@ D_MODELS: tuple[int, ...] = tuple(
         m * 2**i for m in range(1, 16, 2) for i in range(11, 22) if 12288 <= m * 2**i <= 12288 * 128
     )
 )
-
-#: Share of the useful FLOP/s below which a sweep has left linear scaling.
-LINEAR_SCALING = 0.8
 
 #: A sweep that takes longer shows its progress, if a person watches, in seconds.
 _PATIENCE_S = 1.0

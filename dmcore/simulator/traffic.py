@@ -17,9 +17,9 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from dmcore.algebra.symbols import symbols
+from dmcore.algebra.expressions import value_of
+from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.hardware.gpu import GPU
-from dmcore.models.laws import simulator_symbols, value_of
 
 __all__ = [
     "Traffic",

@@ -17,8 +17,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.algebra.expressions import evaluate, value_of
+from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 from dmcore.bottlenecks import latency, limits, network
 from dmcore.bottlenecks.critical_batch import (
     REFERENCE_BATCH_TOKENS,
@@ -27,11 +27,11 @@ from dmcore.bottlenecks.critical_batch import (
 )
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models import attention
-from dmcore.models.laws import simulator_symbols, value_of
-from dmcore.simulator.ends import scaling_end
+from dmcore.simulator import attention_messages
+from dmcore.simulator.ends import LINEAR_SCALING, scaling_end
 from dmcore.simulator.pipeline import microbatches_needed
 from dmcore.simulator.step import Extras, activation_bytes, products_in_attention, products_in_mlp
-from dmcore.simulator.sweep import LINEAR_SCALING, Sweep, sweep
+from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.simulator.traffic import all_reduce_latency, point_to_point_latency
 
 __all__ = [
@@ -161,7 +161,7 @@ def _layer_words(with_attention: bool) -> sp.Expr:
     # forward and backward move the same words in an MLP
     words = network.words_per_token_exact().subs(f, network.FF_RATIO * d) * (_FORWARD + 1) / 2
     if with_attention:
-        words += attention.words_per_token()
+        words += attention_messages.words_per_token()
     return sp.expand(words)
 
 

@@ -18,12 +18,13 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_choice, check_positive
+from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import SYMBOLS, latex, symbols
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models import laws
-from dmcore.models.laws import closest_round, value_of
+from dmcore.models.laws import closest_round
 from dmcore.simulator.ends import scaling_end
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.scenarios import faster_memory, faster_network, lower_latency

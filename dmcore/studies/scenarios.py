@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.expressions import evaluate, value_of
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import latency, limits
 from dmcore.hardware.gpu import GPU, GPUS, get_gpu
 from dmcore.models import laws
-from dmcore.models.laws import SIMULATOR_YEAR_S, ShapeLaw, closest_round, value_of
-from dmcore.simulator.ends import scaling_end
+from dmcore.models.laws import SIMULATOR_YEAR_S, ShapeLaw, closest_round
+from dmcore.simulator.ends import last_linear_flop, scaling_end
 from dmcore.simulator.step import TrainingStep
 from dmcore.simulator.sweep import Sweep, sweep
-from dmcore.studies.side_by_side import last_linear_flop, own_laws
+from dmcore.studies.side_by_side import own_laws
 
 __all__ = [
     "BASELINE",

@@ -14,11 +14,10 @@ import sympy as sp
 from dmcore.algebra.checks import check_positive
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 from dmcore.bottlenecks import critical_batch, limits, network
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models import laws
-from dmcore.models.laws import simulator_symbols
 
 __all__ = [
     "best_grid_ratio",

@@ -12,19 +12,9 @@ from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models.laws import SIMULATOR_YEAR_S, effective_alpha
-from dmcore.simulator.sweep import LINEAR_SCALING, Sweep, sweep
+from dmcore.simulator.sweep import sweep
 
-__all__ = ["SideBySide", "closed_form_flop", "last_linear_flop", "own_laws", "side_by_side"]
-
-
-def last_linear_flop(found: Sweep) -> float | None:
-    """The largest run, FLOP, that uses more than 0.8 of the useful rate; None if there is none.
-
-    Whole numbers make a sweep uneven: a run can fall below the threshold and a larger one rise above
-    it again. ``found.linear_scaling_end`` is the first run below, this the last above.
-    """
-    above = found.training_flop[found.utilization > LINEAR_SCALING * found.gpu.efficiency]
-    return float(above[-1]) if len(above) else None
+__all__ = ["SideBySide", "closed_form_flop", "own_laws", "side_by_side"]
 
 
 @dataclass(frozen=True)

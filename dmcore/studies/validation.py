@@ -16,7 +16,7 @@ from types import MappingProxyType
 import sympy as sp
 
 from dmcore.algebra.checks import check_choice
-from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.expressions import evaluate, value_of
 from dmcore.algebra.symbols import symbols
 from dmcore.evidence.measured_runs import (
     MEASURED_RUNS,
@@ -28,7 +28,6 @@ from dmcore.evidence.measured_runs import (
     recomputation_factor,
 )
 from dmcore.hardware.catalog import find_gpu
-from dmcore.models.laws import value_of
 from dmcore.simulator.pipeline import bubble_fraction
 from dmcore.simulator.search import BestParallelism, best_parallelism, divisors
 from dmcore.simulator.step import TrainingStep, training_step
