@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from dmcore.hardware.gpu import GPUS as GPUS
     from dmcore.hardware.gpu import NetworkLevel as NetworkLevel
     from dmcore.hardware.gpu import get_gpu as get_gpu
+    from dmcore.models.model import Extras as Extras
+    from dmcore.models.model import Model as Model
     from dmcore.simulator.matmul import matmul_time as matmul_time
     from dmcore.simulator.search import best_parallelism as best_parallelism
     from dmcore.simulator.search import smallest_cluster as smallest_cluster
-    from dmcore.simulator.step import Extras as Extras
-    from dmcore.simulator.step import Model as Model
-    from dmcore.simulator.step import Parallelism as Parallelism
+    from dmcore.simulator.split import Parallelism as Parallelism
     from dmcore.simulator.step import training_step as training_step
     from dmcore.simulator.sweep import Sweep as Sweep
     from dmcore.simulator.sweep import sweep as sweep
@@ -41,9 +41,9 @@ _HOMES = {
     "critical_compute": "bottlenecks.limits",
     "latency_limit": "bottlenecks.limits",
     "matmul_time": "simulator.matmul",
-    "Extras": "simulator.step",
-    "Model": "simulator.step",
-    "Parallelism": "simulator.step",
+    "Extras": "models.model",
+    "Model": "models.model",
+    "Parallelism": "simulator.split",
     "training_step": "simulator.step",
     "best_parallelism": "simulator.search",
     "smallest_cluster": "simulator.search",

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from dmcore.models.model import Model
 from dmcore.simulator.search import best_parallelism
-from dmcore.simulator.step import Model
 from dmcore.simulator.sweep import sweep
 
 GPUS = (

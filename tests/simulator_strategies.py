@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from dmcore.hardware.gpu import GPUS, NetworkLevel
+from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator.search import level_sizes, ordered_factorizations
-from dmcore.simulator.step import ACTIVATION_MEMORY, Extras, Model
 
 smooth = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 6]), st.integers(1, 6))
 

@@ -12,9 +12,11 @@ from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import network
 from dmcore.hardware.gpu import GPUS
 from dmcore.models import activation_memory, attention
+from dmcore.models.model import Extras, Model
 from dmcore.simulator import attention_messages
 from dmcore.simulator.search import NothingFitsError, best_parallelism
-from dmcore.simulator.step import Extras, Model, Parallelism, training_step
+from dmcore.simulator.split import Parallelism
+from dmcore.simulator.step import training_step
 from dmcore.simulator.sweep import sweep
 
 SHAPE = {"d": 12288.0, "f": 4 * 12288.0, "S": 2048.0, "w": 2.0}

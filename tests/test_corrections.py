@@ -10,7 +10,7 @@ import sympy as sp
 
 from dmcore.bottlenecks import limits, network
 from dmcore.hardware.gpu import GPUS
-from dmcore.simulator.step import Extras
+from dmcore.models.model import Extras
 from dmcore.simulator.sweep import sweep
 from dmcore.studies.corrections import (
     BASELINE,

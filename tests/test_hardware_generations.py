@@ -12,8 +12,8 @@ import pytest
 from dmcore.bottlenecks.limits import critical_compute
 from dmcore.hardware.catalog import PRESETS, find_gpu
 from dmcore.hardware.gpu import GPUS
+from dmcore.models.model import Model
 from dmcore.simulator.search import best_parallelism
-from dmcore.simulator.step import Model
 from dmcore.simulator.sweep import D_MODELS
 from dmcore.studies import generations as model
 from dmcore.studies.generations import GENERATIONS, Span

@@ -22,7 +22,7 @@ from dmcore.models.laws import (
     layers,
     sparsity,
 )
-from dmcore.simulator.step import Model
+from dmcore.models.model import Model
 
 ROWS = list(
     csv.DictReader((Path(__file__).parent / "data" / "sweeps.csv").read_text().splitlines())

@@ -18,6 +18,7 @@ from simulator_strategies import (
 )
 
 from dmcore.hardware.gpu import GPUS, NetworkLevel
+from dmcore.models.model import Extras, Model
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator import search
 from dmcore.simulator.search import (
@@ -28,7 +29,9 @@ from dmcore.simulator.search import (
     ordered_factorizations,
     smallest_cluster,
 )
-from dmcore.simulator.step import Extras, Model, step_seconds, training_step
+from dmcore.simulator.step import training_step
+from dmcore.simulator.times import step_seconds
+from dmcore.simulator.traffic import load_of
 
 SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, sparsity=6, seq_len=16)
 
@@ -81,7 +84,7 @@ def test_bounds_are_below_the_time_of_every_layout(gpu, model, n_gpu, latency):
     degrees = dict(zip(search._NAMES, layouts.astype(float), strict=True))
     step, moved = step_seconds(
         gpu,
-        model.load,
+        load_of(model),
         float(n_gpu),
         degrees,
         candidates.microbatches[owner].astype(float),

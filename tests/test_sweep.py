@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from dmcore.hardware.gpu import GPUS
+from dmcore.models.model import Extras, Model
 from dmcore.simulator import sweep as module
-from dmcore.simulator.step import MONTH_S, Extras, Model
+from dmcore.simulator.step import MONTH_S
 from dmcore.simulator.sweep import D_MODELS, sweep
 
 DATA = Path(__file__).parent / "data"

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from simulator_strategies import clusters, gpus, models_with_extras, plain_shape
 
 from dmcore.hardware.gpu import GPUS
+from dmcore.models.model import Model
 from dmcore.simulator import plain as plain_search
-from dmcore.simulator.step import Model, Parallelism, training_step
+from dmcore.simulator.split import Parallelism
+from dmcore.simulator.step import training_step
 
 MODEL = Model(d_model=512, d_ff=2048, layers=12, batch_sequences=48, sparsity=6, seq_len=64)
 PLAN = Parallelism(

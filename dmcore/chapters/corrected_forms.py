@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 from matplotlib.axes import Axes
 
+from dmcore.models.model import Extras
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
 from dmcore.simulator.ends import LINEAR_SCALING, scaling_end
-from dmcore.simulator.step import Extras
 from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, Headline, headline, run_of
 
 __all__ = ["changes", "options", "utilizations"]

@@ -17,11 +17,12 @@ from dmcore.evidence.measured_runs import (
     equivalent_parallelism,
 )
 from dmcore.hardware.catalog import find_gpu
+from dmcore.models.model import Model
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
 from dmcore.simulator.search import NothingFitsError, best_parallelism
-from dmcore.simulator.step import Model, TrainingStep, training_step
+from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.studies.validation import COMPARABLE, Comparison, compare, family, places
 
 __all__ = [

@@ -13,19 +13,15 @@ from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.hardware.gpu import GPUS
 from dmcore.models import laws
+from dmcore.models.model import Model
 from dmcore.show.equation import Equation, in_pieces
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
 from dmcore.simulator import pipeline, traffic
 from dmcore.simulator.search import NothingFitsError, best_parallelism
-from dmcore.simulator.step import (
-    Model,
-    TrainingStep,
-    arithmetic_time,
-    cluster_memory,
-    matmul_step_time,
-)
+from dmcore.simulator.step import TrainingStep
+from dmcore.simulator.times import arithmetic_time, cluster_memory, matmul_step_time
 
 __all__ = [
     "CAUSES",

@@ -24,7 +24,8 @@ from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.hardware.catalog import find_gpu
-from dmcore.simulator.step import Model, Parallelism
+from dmcore.models.model import Model
+from dmcore.simulator.split import Parallelism
 
 __all__ = [
     "MEASURED_RUNS",

@@ -18,21 +18,21 @@ from dmcore.algebra.expressions import javascript
 from dmcore.algebra.symbols import simulator_symbols
 from dmcore.hardware.gpu import GPU, GPUS, NetworkLevel, get_gpu
 from dmcore.models import laws
+from dmcore.models.model import Extras
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import GridFigure, Runs, control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator import pipeline, traffic
 from dmcore.simulator.ends import LINEAR_SCALING, last_linear_flop
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
-from dmcore.simulator.step import (
-    MONTH_S,
-    Extras,
+from dmcore.simulator.step import MONTH_S
+from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
+from dmcore.simulator.times import (
     arithmetic_time,
     cluster_memory,
     matmul_step_time,
     products_in_mlp,
 )
-from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
 __all__ = [
     "FIGURES",

@@ -21,11 +21,11 @@ from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models.laws import SIMULATOR_YEAR_S
+from dmcore.models.model import Model
 from dmcore.simulator.pipeline import microbatches_needed
-from dmcore.simulator.step import (
-    Model,
-    Parallelism,
-    TrainingStep,
+from dmcore.simulator.split import Parallelism
+from dmcore.simulator.step import TrainingStep, training_step
+from dmcore.simulator.times import (
     activation_bytes,
     arithmetic_time,
     attention_seconds,
@@ -36,13 +36,13 @@ from dmcore.simulator.step import (
     products_in_attention,
     products_in_mlp,
     step_seconds,
-    training_step,
     weight_bytes,
 )
 from dmcore.simulator.traffic import (
     all_reduce_bandwidth_time,
     all_reduce_latency,
     boundaries_crossing,
+    load_of,
     point_to_point_bandwidth_time,
     point_to_point_latency,
 )
@@ -440,7 +440,7 @@ def _least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: _Candidates) 
     4. Boundaries that are crossed at some level are crossed at best at the widest and the quickest.
     5. A degree above one is above one at some level, and waits there for at least the shortest hop.
     """
-    load = model.load
+    load = load_of(model)
     data, tensor_model, tensor_ff, pipeline, _ = _degrees(candidates).astype(float)
     f, d, rounds = load.tensor_all_reduces
     common = {"N_GPU": float(n_gpu), "w": load.word_bytes}
@@ -495,7 +495,7 @@ def lower_bound(
 ) -> Floats:
     """Seconds of a step that no layout of a candidate over the network levels is faster than.
 
-    Proof. The time of a step (:func:`dmcore.simulator.step.step_seconds`) does not fall as the time of
+    Proof. The time of a step (:func:`dmcore.simulator.times.step_seconds`) does not fall as the time of
     any kind of traffic or of the matrix products grows, and here are no more than the true ones:
     :func:`_least_traffic`, and ``matmul`` from :func:`_matmul` or :func:`_matmul_bound`.
     """
@@ -572,7 +572,7 @@ def _time_layouts(
     layouts, owner = _layouts(level_sizes(gpu, n_gpu), _degrees(candidates))
     step, moved = step_seconds(
         gpu,
-        model.load,
+        load_of(model),
         float(n_gpu),
         dict(zip(_NAMES, layouts.astype(float), strict=True)),
         candidates.microbatches[owner].astype(float),

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from dmcore.algebra.checks import check_positive
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models.laws import BatchScaling, ShapeLaw
+from dmcore.models.model import Extras, Model
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.search import NothingFitsError, smallest_cluster
-from dmcore.simulator.step import Extras, Model, TrainingStep
+from dmcore.simulator.step import TrainingStep
 
 __all__ = ["D_MODELS", "Sweep", "sweep"]
 
@@ -254,7 +255,7 @@ def sweep(
         Bytes in a word.
     extras : Extras, optional
         Attention and activation memory, which the paper leaves out; nothing by default. See
-        :class:`dmcore.simulator.step.Extras`.
+        :class:`dmcore.models.model.Extras`.
     zero_bubble_latency : bool
         See :func:`~dmcore.simulator.step.training_step`.
     min_utilization : float

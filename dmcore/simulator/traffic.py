@@ -11,7 +11,7 @@ Degrees of parallelism are given level by level, node first, as float arrays of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import sympy as sp
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.hardware.gpu import GPU
+from dmcore.models.model import Model
+from dmcore.simulator import attention_messages
 
 __all__ = [
     "Traffic",
@@ -27,6 +29,7 @@ __all__ = [
     "all_reduce_bandwidth_time",
     "all_reduce_latency",
     "boundaries_crossing",
+    "load_of",
     "point_to_point_bandwidth_time",
     "point_to_point_latency",
     "product_above",
@@ -107,6 +110,32 @@ class TrafficLoad:
     def tensor_all_reduces(self) -> tuple[float, float, float]:
         """``tensor``, or for MLPs d_ff and d_model words, once forward and once backward in each layer."""
         return self.tensor or (self.d_ff, self.d_model, 2 * self.layers)
+
+
+@lru_cache(maxsize=256)
+def load_of(model: Model) -> TrafficLoad:
+    """What a model has to move in one step."""
+    return TrafficLoad(
+        float(model.d_model),
+        float(model.d_ff),
+        float(model.layers),
+        float(model.params),
+        float(model.batch_tokens),
+        float(model.word_bytes),
+        _all_reduces(model),
+        float(model.attention_params),
+    )
+
+
+def _all_reduces(model: Model) -> tuple[float, float, float]:
+    """Mean words that slices of d_model and of d_ff sum up at once, and how often in a step."""
+    times = model.extras.forward_passes + 1.0  # forward, and once backward
+    inside, outside = times * model.d_ff, times * model.d_model
+    if model.extras.attention:
+        inside += model.count(attention_messages.inside_all_reduced())
+        outside += model.count(attention_messages.outside_all_reduced())
+        times *= 2
+    return inside / times, outside / times, times * model.layers
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,12 @@ from dmcore.bottlenecks.critical_batch import (
 )
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models import attention
+from dmcore.models.model import Extras
 from dmcore.simulator import attention_messages
 from dmcore.simulator.ends import LINEAR_SCALING, scaling_end
 from dmcore.simulator.pipeline import microbatches_needed
-from dmcore.simulator.step import Extras, activation_bytes, products_in_attention, products_in_mlp
 from dmcore.simulator.sweep import Sweep, sweep
+from dmcore.simulator.times import activation_bytes, products_in_attention, products_in_mlp
 from dmcore.simulator.traffic import all_reduce_latency, point_to_point_latency
 
 __all__ = [

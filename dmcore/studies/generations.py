@@ -20,8 +20,10 @@ from dmcore.bottlenecks import limits, memory_bandwidth, network
 from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
 from dmcore.hardware.catalog import PRESETS, STATUSES, status_fields
 from dmcore.hardware.gpu import GPU, GPUS
+from dmcore.models.model import Model
 from dmcore.simulator.ends import last_linear_flop
-from dmcore.simulator.step import Model, Parallelism, TrainingStep, training_step
+from dmcore.simulator.split import Parallelism
+from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 from dmcore.studies import growth
 

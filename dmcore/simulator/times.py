@@ -1,0 +1,268 @@
+"""Seconds and bytes of a training step, from the expressions up, for one split or arrays of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from dmcore.algebra.expressions import value_of
+from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
+from dmcore.hardware.gpu import GPU
+from dmcore.models import activation_memory, attention
+from dmcore.models.model import Extras, Model
+from dmcore.simulator.matmul import matmul_seconds
+from dmcore.simulator.pipeline import pipeline_time
+from dmcore.simulator.split import Parallelism
+from dmcore.simulator.traffic import Traffic, TrafficLoad, traffic
+
+__all__ = [
+    "activation_bytes",
+    "arithmetic_time",
+    "attention_seconds",
+    "attention_step_time",
+    "attention_tokens",
+    "cluster_memory",
+    "expert_replica_memory",
+    "layer_products",
+    "layer_seconds",
+    "matmul_step_time",
+    "pipeline_seconds",
+    "products_in_attention",
+    "products_in_mlp",
+    "score_kernels",
+    "score_seconds",
+    "shard",
+    "step_seconds",
+    "weight_bytes",
+]
+
+Array = NDArray[np.float64]
+
+
+# -------------------------------------------------------------------------------------- expressions
+
+
+@cache
+def arithmetic_time() -> sp.Expr:
+    """Seconds of a step at the peak rate of all GPUs: three passes, two FLOP to a MAC."""
+    P, b = symbols("P b")
+    E, N_GPU, F_peak = simulator_symbols("E N_GPU F_peak")
+    return 6 * (P / E) * b / (F_peak * N_GPU)
+
+
+@cache
+def cluster_memory() -> sp.Expr:
+    """Bytes that a cluster must hold: the weights in each replica, and four words more a parameter.
+
+    Those are gradients and optimizer state, which the replicas share out among them.
+    """
+    P, N_DP = symbols("P N_DP")
+    (w,) = simulator_symbols("w")
+    return P * w * N_DP + 4 * P * w
+
+
+@cache
+def expert_replica_memory() -> sp.Expr:
+    """Bytes on top of :func:`cluster_memory` for attention, which each group of experts holds again."""
+    (N_DP,) = symbols("N_DP")
+    P_attention, N_EP, w = simulator_symbols("P_attention N_EP w")
+    return P_attention * w * N_DP * (N_EP - 1)
+
+
+@cache
+def attention_step_time() -> sp.Expr:
+    """Seconds of attention in a step, from the seconds of one microbatch in one layer."""
+    L, N_PP = symbols("L N_PP")
+    K, layer = simulator_symbols("K t_attention")
+    return (L / N_PP) * K * layer
+
+
+@cache
+def matmul_step_time() -> sp.Expr:
+    """Seconds of matrix products in a step, from the seconds that one microbatch takes in one layer."""
+    L, N_PP = symbols("L N_PP")
+    E, N_EP, K, layer = simulator_symbols("E N_EP K t_layer")
+    return (L / N_PP) * (E / N_EP) * K * layer
+
+
+# ---------------------------------------------------------------------------------------- the times
+
+
+def products_in_mlp(extras: Extras) -> int:
+    """Matrix products of one MLP in a step: two forward, two backward, two gradients of weights."""
+    return 2 * (extras.forward_passes + 2)
+
+
+def products_in_attention(extras: Extras) -> int:
+    """Kernels of one layer's attention in a step: as many projections as products of an MLP, and scores."""
+    return products_in_mlp(extras) + score_kernels(extras) if extras.attention else 0
+
+
+def score_kernels(extras: Extras) -> int:
+    """Kernels that compute scores in a step: one forward, one backward, which also computes them again."""
+    return extras.forward_passes + 1
+
+
+def layer_seconds(
+    gpu: GPU, ds: Any, fs: Any, tokens: Any, word_bytes: float, forward_passes: int = 1
+) -> Any:
+    """Seconds of the matrix products of one MLP on shards of ds x fs; floats or arrays.
+
+    Six of them, and two more with each further forward pass.
+    """
+    rows, columns = np.stack([ds, fs]), np.stack([fs, ds])
+    total = sum(
+        count * matmul_seconds(gpu, rows, columns, tokens, word_bytes, gradient)
+        for count, gradient in ((forward_passes + 1, False), (1, True))
+    )
+    return total[0] + total[1]
+
+
+def _projections(ds: Any, hs: Any, forward_passes: int) -> Iterator[tuple[int, Any, Any, bool]]:
+    """Products of the projections on shards of ds channels outside and hs inside: count, sides, gradient."""
+    for outputs, inputs in ((3 * hs, ds), (ds, hs)):
+        yield forward_passes, outputs, inputs, False
+        yield 1, inputs, outputs, False
+        yield 1, outputs, inputs, True
+
+
+def score_seconds(gpu: GPU, model: Model, tensor_parallel: Any, tokens: Any) -> Any:
+    """Seconds of the arithmetic of scores in one layer, at the useful rate, split by heads."""
+    macs = model.count(attention.score_macs()) * (model.extras.score_passes + 2)
+    return FLOP_PER_MAC * macs * tokens / (tensor_parallel * gpu.useful_flop_per_s)
+
+
+def attention_seconds(
+    gpu: GPU, model: Model, tensor_model: Any, tensor_ff: Any, tokens: Any
+) -> Any:
+    """Seconds of one layer's attention on one microbatch; degrees and tokens are floats or arrays."""
+    ds, hs = model.d_model / tensor_model, model.d_model / tensor_ff
+    projections = sum(
+        count * matmul_seconds(gpu, d1, d2, tokens, model.word_bytes, gradient)
+        for count, d1, d2, gradient in _projections(ds, hs, model.extras.forward_passes)
+    )
+    scores = score_seconds(gpu, model, tensor_model * tensor_ff, tokens)
+    return projections + scores + score_kernels(model.extras) * gpu.matmul_latency_s
+
+
+def layer_products(
+    model: Model, parallelism: Parallelism
+) -> Iterator[tuple[float, float, float, float, bool]]:
+    """Products of a layer and microbatch on one GPU: count, sides, tokens, whether of a gradient."""
+    ds, fs, tokens = shard(model, parallelism)
+    passes = model.extras.forward_passes
+    experts = model.sparsity / parallelism.expert_parallel
+    for count, gradient in ((passes + 1, False), (1, True)):
+        for d1, d2 in ((ds, fs), (fs, ds)):
+            yield experts * count, d1, d2, tokens, gradient
+    if model.extras.attention:
+        together = attention_tokens(model, parallelism)
+        hs = model.d_model / parallelism.tensor_ff_parallel
+        for count, d1, d2, gradient in _projections(ds, hs, passes):
+            yield count, d1, d2, together, gradient
+
+
+def attention_tokens(model: Model, parallelism: Parallelism) -> float:
+    """Tokens of a microbatch on a GPU, of all its experts together."""
+    groups = parallelism.data_parallel * parallelism.expert_parallel * parallelism.microbatches
+    return model.batch_tokens / groups
+
+
+def weight_bytes(model: Model, data: Any, expert: Any) -> Any:
+    """Bytes of weights, gradients and optimizer state in a cluster; degrees are floats or arrays."""
+    common = {"w": float(model.word_bytes), "N_DP": data}
+    total = value_of(cluster_memory(), P=float(model.params), **common)
+    if model.extras.attention:
+        again = float(model.attention_params)
+        total = total + value_of(expert_replica_memory(), P_attention=again, N_EP=expert, **common)
+    return total
+
+
+def activation_bytes(
+    model: Model, stages: Any, microbatches: Any, interleaving: Any, zero_bubble: Any
+) -> Any:
+    """Bytes of activations in a cluster, 0 if they are not counted; floats or arrays."""
+    if model.extras.activation_memory is None:
+        return 0.0
+    kept, again = model.activation_words
+    values = {
+        "b": float(model.batch_tokens),
+        "L": float(model.layers),
+        "N_PP": stages,
+        "K": microbatches,
+        "c_kept": kept,
+        "c_again": again,
+    }
+    return np.where(
+        zero_bubble,
+        value_of(activation_memory.cluster_activations(True), **values),
+        value_of(activation_memory.cluster_activations(False), **values, v=interleaving),
+    )
+
+
+def shard(model: Model, parallelism: Parallelism) -> tuple[int, int, int]:
+    """Sides of a shard of a weight matrix, and tokens of a nanobatch that meets it."""
+    replicas = parallelism.data_parallel * parallelism.microbatches * model.sparsity
+    return (
+        model.d_model // parallelism.tensor_model_parallel,
+        model.d_ff // parallelism.tensor_ff_parallel,
+        model.batch_tokens // replicas,
+    )
+
+
+def pipeline_seconds(
+    stages: Array,
+    microbatches: Array,
+    interleaving: Array,
+    zero_bubble: NDArray[np.bool_],
+    *,
+    matmul: Array,
+    bandwidth: Array,
+    latency: Array,
+    zero_bubble_latency: bool,
+) -> Array:
+    """Seconds of one pass over the batch for each candidate."""
+    values = {
+        "N_PP": stages,
+        "K": microbatches,
+        "v": interleaving,
+        "t_matmul": matmul,
+        "t_bandwidth": bandwidth,
+        "t_latency": latency,
+    }
+    return np.where(
+        zero_bubble,
+        value_of(pipeline_time(True, zero_bubble_latency), **values),
+        value_of(pipeline_time(False), **values),
+    )
+
+
+def step_seconds(
+    gpu: GPU,
+    load: TrafficLoad,
+    n_gpu: float,
+    degrees: Mapping[str, Array],
+    microbatches: Array,
+    interleaving: Array,
+    zero_bubble: NDArray[np.bool_],
+    matmul: Array,
+    zero_bubble_latency: bool,
+) -> tuple[Array, Traffic]:
+    """Seconds of a step and of its traffic, for each candidate; degrees are (levels, candidates)."""
+    moved = traffic(gpu, load, n_gpu, interleaving=interleaving, **degrees)
+    pipeline = pipeline_seconds(
+        np.prod(degrees["pipeline"], axis=0),
+        microbatches,
+        interleaving,
+        zero_bubble,
+        matmul=matmul,
+        bandwidth=moved.tensor_bandwidth_s + moved.point_to_point_bandwidth_s,
+        latency=moved.tensor_latency_s + moved.point_to_point_latency_s,
+        zero_bubble_latency=zero_bubble_latency,
+    )
+    return pipeline + moved.data_bandwidth_s + moved.data_latency_s, moved
