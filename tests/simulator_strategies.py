@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dmcore.hardware.gpu import GPUS, NetworkLevel
 from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
 from dmcore.simulator import plain as plain_search
-from dmcore.simulator.search import level_sizes, ordered_factorizations
+from dmcore.simulator.candidates import level_sizes, ordered_factorizations
 
 smooth = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 6]), st.integers(1, 6))
 

@@ -21,14 +21,18 @@ from dmcore.hardware.gpu import GPUS, NetworkLevel
 from dmcore.models.model import Extras, Model
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator import search
-from dmcore.simulator.search import (
-    NothingFitsError,
-    best_parallelism,
+from dmcore.simulator.bound import least_traffic, lower_bound, matmul_bound
+from dmcore.simulator.candidates import (
+    candidates_of,
+    degrees_of,
     divisors,
+    layouts_of,
     level_sizes,
+    matmul_times,
     ordered_factorizations,
-    smallest_cluster,
 )
+from dmcore.simulator.search import NothingFitsError, best_parallelism, smallest_cluster
+from dmcore.simulator.split import DEGREES
 from dmcore.simulator.step import training_step
 from dmcore.simulator.times import step_seconds
 from dmcore.simulator.traffic import load_of
@@ -70,18 +74,18 @@ def test_agrees_with_the_plain_search_at_full_size(gpu, sparse, options):
 @settings(deadline=None, max_examples=120)
 @given(gpus(), models_with_extras, clusters, st.booleans())
 def test_bounds_are_below_the_time_of_every_layout(gpu, model, n_gpu, latency):
-    candidates = search._candidates(gpu, model, n_gpu)
+    candidates = candidates_of(gpu, model, n_gpu)
     assume(len(candidates))
-    matmul = search._matmul(gpu, model, candidates)
-    least_matmul = search._matmul_bound(gpu, model, n_gpu, candidates)
+    matmul = matmul_times(gpu, model, candidates)
+    least_matmul = matmul_bound(gpu, model, n_gpu, candidates)
     assert np.all(least_matmul <= matmul * (1 + 1e-12))
-    least = search._least_traffic(gpu, model, n_gpu, candidates)
-    bound = search.lower_bound(candidates, least, matmul, latency)
-    looser = search.lower_bound(candidates, least, least_matmul, latency)
+    least = least_traffic(gpu, model, n_gpu, candidates)
+    bound = lower_bound(candidates, least, matmul, latency)
+    looser = lower_bound(candidates, least, least_matmul, latency)
     assert np.all(looser <= bound * (1 + 1e-12))
 
-    layouts, owner = search._layouts(level_sizes(gpu, n_gpu), search._degrees(candidates))
-    degrees = dict(zip(search._NAMES, layouts.astype(float), strict=True))
+    layouts, owner = layouts_of(level_sizes(gpu, n_gpu), degrees_of(candidates))
+    degrees = dict(zip(DEGREES, layouts.astype(float), strict=True))
     step, moved = step_seconds(
         gpu,
         load_of(model),
@@ -115,12 +119,12 @@ def test_bound_is_close_enough_to_save_work():
 @settings(deadline=None, max_examples=60)
 @given(gpus(), models_with_extras, clusters)
 def test_every_layout_splits_degrees_and_levels_exactly(gpu, model, n_gpu):
-    candidates = search._candidates(gpu, model, n_gpu)
+    candidates = candidates_of(gpu, model, n_gpu)
     assume(len(candidates))
-    degrees = search._degrees(candidates)
+    degrees = degrees_of(candidates)
     assert np.all(degrees.prod(axis=0) == n_gpu)
     sizes = level_sizes(gpu, n_gpu)
-    layouts, owner = search._layouts(sizes, degrees)
+    layouts, owner = layouts_of(sizes, degrees)
     assert np.array_equal(layouts.prod(axis=1), degrees[:, owner])
     assert np.all(layouts.prod(axis=0) == np.array(sizes)[:, None])
     distinct = {(i, layout.tobytes()) for i, layout in zip(owner, layouts.T, strict=True)}

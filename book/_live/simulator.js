@@ -230,7 +230,7 @@ function eachWay(f, gpu, model, gpus, use) {
   }
 }
 
-/** Seconds of traffic that no layout of a way goes below: dmcore.simulator.search proves it. */
+/** Seconds of traffic that no layout of a way goes below: dmcore.simulator.bound proves it. */
 function leastTraffic(f, gpu, model, gpus, sizes) {
   const { d, ff, layers, params, batch, w } = model;
   const reach = gpu.network.map((_, i) =>

@@ -28,8 +28,9 @@ from dmcore.evidence.measured_runs import (
     recomputation_factor,
 )
 from dmcore.hardware.catalog import find_gpu
+from dmcore.simulator.candidates import divisors
 from dmcore.simulator.pipeline import bubble_fraction
-from dmcore.simulator.search import BestParallelism, best_parallelism, divisors
+from dmcore.simulator.search import BestParallelism, best_parallelism
 from dmcore.simulator.step import TrainingStep, training_step
 
 __all__ = [

@@ -1,0 +1,180 @@
+"""Lower bounds on the time of a training step, each with its proof.
+
+They hold in every layout over the network levels, so that the search times only those candidates that
+might win and yet finds what an exhaustive one would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcore.algebra.expressions import value_of
+from dmcore.hardware.gpu import GPU
+from dmcore.models.model import Model
+from dmcore.simulator.candidates import (
+    Candidates,
+    all_attention,
+    all_layers,
+    degrees_of,
+    level_sizes,
+)
+from dmcore.simulator.times import (
+    arithmetic_time,
+    pipeline_seconds,
+    products_in_attention,
+    products_in_mlp,
+)
+from dmcore.simulator.traffic import (
+    all_reduce_bandwidth_time,
+    all_reduce_latency,
+    boundaries_crossing,
+    load_of,
+    point_to_point_bandwidth_time,
+    point_to_point_latency,
+)
+
+__all__ = ["LeastTraffic", "latency_floor_s", "least_traffic", "lower_bound", "matmul_bound"]
+
+Floats = NDArray[np.float64]
+
+
+def matmul_bound(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) -> Floats:
+    """Seconds that :func:`~dmcore.simulator.candidates.matmul_times` does not go below.
+
+    All arithmetic at the useful rate, and the latency of each product.
+
+    Proof: the products of all GPUs do the arithmetic of the step, sides rounded up, none faster than
+    the useful rate, and each takes its latency besides. With extras the step has more arithmetic, all
+    that is computed again included, and more products; scores take exactly the useful rate.
+    """
+    arithmetic = value_of(
+        arithmetic_time(),
+        **model.executed_work,
+        b=float(model.batch_tokens),
+        N_GPU=float(n_gpu),
+        F_peak=gpu.useful_flop_per_s,
+    )
+    latency = gpu.matmul_latency_s
+    waits = all_layers(model, candidates, products_in_mlp(model.extras) * latency)
+    if model.extras.attention:
+        products = products_in_attention(model.extras)
+        waits = waits + all_attention(model, candidates, products * latency)
+    return waits + arithmetic
+
+
+@dataclass(frozen=True)
+class LeastTraffic:
+    """Seconds of a step's traffic that no layout over the network levels goes below."""
+
+    bandwidth_s: Floats  # tensor, pipeline and expert parallelism
+    latency_s: Floats
+    data_s: Floats
+
+    def take(self, which: Any) -> LeastTraffic:
+        """Those rows only, by index or mask."""
+        return LeastTraffic(self.bandwidth_s[which], self.latency_s[which], self.data_s[which])
+
+
+def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) -> LeastTraffic:
+    """Seconds that the traffic of each candidate takes in any layout over the network levels.
+
+    Proof. Write p_j for one degree at level j, P_i for its product over the levels j >= i, s_i for the
+    GPUs inside level i, B_i for the sum of bandwidths at levels j >= i.
+
+    1. One all-reduce moves (p_j - 1) times the product of the degrees above j at level j. Summed
+       over j >= i that telescopes to P_i - 1. The slowest level takes at least the time in which the
+       sum of the words passes over the sum of the bandwidths, as max x_j/y_j >= sum x_j/sum y_j:
+       (P_i - 1)/B_i.
+    2. The degrees inside level i multiply to s_i, so that one of them is at most s_i there:
+       P_i >= P_0/s_i. That bounds data parallelism. The gradients of attention go over groups of
+       experts as well, which is no less.
+    3. Tensor parallelism moves f (M_i - 1) + d (Q_i - 1) words with M_i Q_i >= M_0 Q_0/s_i. That is at
+       least 2 sqrt(f d M_0 Q_0/s_i) - f - d, as the arithmetic mean is at least the geometric. For
+       i = 0 the words are known exactly. Extras put other words for f and d.
+    4. Boundaries that are crossed at some level are crossed at best at the widest and the quickest.
+    5. A degree above one is above one at some level, and waits there for at least the shortest hop.
+    """
+    load = load_of(model)
+    data, tensor_model, tensor_ff, pipeline, _ = degrees_of(candidates).astype(float)
+    f, d, rounds = load.tensor_all_reduces
+    common = {"N_GPU": float(n_gpu), "w": load.word_bytes}
+
+    tensor_s = data_s = np.zeros(len(candidates))
+    inside = 1
+    for i, size in enumerate(level_sizes(gpu, n_gpu)):
+        reach = {**common, "beta": sum(level.bytes_per_s for level in gpu.network[i:])}
+        if i == 0:
+            words = f * (tensor_model - 1) + d * (tensor_ff - 1)
+        else:
+            words = 2 * np.sqrt(f * d / inside * (tensor_model * tensor_ff)) - f - d
+        words_s = value_of(
+            all_reduce_bandwidth_time(),
+            p=1 + words,
+            u=1.0,
+            r_seq=rounds,
+            r_par=load.batch_tokens,
+            **reach,
+        )
+        gradient_s = value_of(
+            all_reduce_bandwidth_time(),
+            p=data / inside,
+            u=load.params,
+            r_seq=1.0,
+            r_par=1.0,
+            **reach,
+        )
+        tensor_s, data_s = np.maximum(tensor_s, words_s), np.maximum(data_s, gradient_s)
+        inside *= size
+
+    crossing = {"L": load.layers, "v": candidates.interleaving.astype(float), "p_above": pipeline}
+    transfer_s = value_of(
+        point_to_point_bandwidth_time(),
+        crossings=value_of(boundaries_crossing(), **crossing, e_stay=1 / candidates.expert),
+        d=load.d_model,
+        b=load.batch_tokens,
+        beta=max(level.bytes_per_s for level in gpu.network),
+        **common,
+    )
+    hop = min(level.latency_s for level in gpu.network)
+    waits = value_of(boundaries_crossing(), **crossing, e_stay=float(candidates.expert == 1))
+    latency_s = value_of(point_to_point_latency(), crossings=waits, ell_hop=hop)
+    for degree in (tensor_model, tensor_ff):
+        latency_s = latency_s + value_of(all_reduce_latency(), p=degree, r_seq=rounds, ell_hop=hop)
+    data_wait_s = value_of(all_reduce_latency(), p=data, r_seq=1.0, ell_hop=hop)
+    return LeastTraffic(tensor_s + transfer_s, latency_s, data_s + data_wait_s)
+
+
+def lower_bound(
+    candidates: Candidates, least: LeastTraffic, matmul: Floats, zero_bubble_latency: bool
+) -> Floats:
+    """Seconds of a step that no layout of a candidate over the network levels is faster than.
+
+    Proof. The time of a step (:func:`dmcore.simulator.times.step_seconds`) does not fall as the time of
+    any kind of traffic or of the matrix products grows, and here are no more than the true ones:
+    :func:`least_traffic`, and ``matmul`` from :func:`~dmcore.simulator.candidates.matmul_times` or
+    :func:`matmul_bound`.
+    """
+    pipeline_s = pipeline_seconds(
+        candidates.pipeline.astype(float),
+        candidates.microbatches.astype(float),
+        candidates.interleaving.astype(float),
+        candidates.zero_bubble,
+        matmul=matmul,
+        bandwidth=least.bandwidth_s,
+        latency=least.latency_s,
+        zero_bubble_latency=zero_bubble_latency,
+    )
+    return np.asarray(pipeline_s + least.data_s)
+
+
+def latency_floor_s(gpu: GPU, model: Model) -> float:
+    """Seconds that a step takes on any cluster of whole experts, for the latency of its products.
+
+    A stage runs its products of a layer for each microbatch, of which there are as many as stages.
+    """
+    products = products_in_mlp(model.extras) + products_in_attention(model.extras)
+    return products * model.layers * gpu.matmul_latency_s

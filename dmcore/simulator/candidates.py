@@ -1,0 +1,347 @@
+"""All ways to split a training step over a cluster that the paper's search allows, as rows of arrays.
+
+Candidates divide model, batch and cluster evenly and fit in memory; layouts place the degrees of one
+on the network levels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcore.algebra.expressions import value_of
+from dmcore.hardware.gpu import GPU
+from dmcore.models.model import Model
+from dmcore.simulator.pipeline import microbatches_needed
+from dmcore.simulator.split import DEGREES
+from dmcore.simulator.times import (
+    activation_bytes,
+    attention_seconds,
+    attention_step_time,
+    layer_seconds,
+    matmul_step_time,
+    weight_bytes,
+)
+
+__all__ = [
+    "Candidates",
+    "all_attention",
+    "all_layers",
+    "candidates_of",
+    "count_layouts",
+    "degrees_of",
+    "divisors",
+    "fits",
+    "layouts_of",
+    "level_sizes",
+    "matmul_times",
+    "ordered_factorizations",
+]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+#: Numbers of microbatches that are tried with a bubble, and without.
+_BUBBLE_CHOICES, _ZERO_BUBBLE_CHOICES = 4, 1
+
+
+# ------------------------------------------------------------------------------------ whole numbers
+
+
+@lru_cache(maxsize=4096)
+def divisors(n: int) -> Ints:
+    """Divisors of n in ascending order."""
+    found = [1]
+    prime = 2
+    while n > 1:
+        if prime * prime > n:
+            prime = n
+        powers = [1]
+        while n % prime == 0:
+            n //= prime
+            powers.append(powers[-1] * prime)
+        found = [power * divisor for power in powers for divisor in found]
+        prime += 1 if prime == 2 else 2
+    return _frozen(np.array(sorted(found), dtype=np.int64))
+
+
+@cache
+def ordered_factorizations(n: int, parts: int) -> Ints:
+    """All ways to write n as an ordered product, one a row of shape (ways, parts)."""
+    if parts == 1:
+        return _frozen(np.array([[n]]))
+    rows = [
+        np.insert(ordered_factorizations(n // int(first), parts - 1), 0, first, axis=1)
+        for first in divisors(n)
+    ]
+    return _frozen(np.concatenate(rows))
+
+
+def level_sizes(gpu: GPU, n_gpu: int) -> tuple[int, ...]:
+    """How many units each network level joins in a cluster, node first; the product is the cluster.
+
+    The largest divisor of the units left that does not exceed the level's size, so that a cluster
+    smaller than a node, or an odd one, still splits exactly. The last level joins what remains.
+    """
+    sizes, left = [], n_gpu
+    for level in gpu.network[:-1]:
+        assert level.size is not None  # only the last level has no size
+        size = next(size for size in range(min(level.size, left), 0, -1) if left % size == 0)
+        sizes.append(size)
+        left //= size
+    return (*sizes, left)
+
+
+def _frozen(array: Any) -> Any:
+    array.flags.writeable = False  # it is shared through a cache
+    return array
+
+
+# --------------------------------------------------------------------------------------- candidates
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Ways to divide a step, not laid out over the network yet: arrays of one length.
+
+    ``expert`` is one number: it is set by the size of the cluster.
+    """
+
+    expert: int
+    shard: Ints  # which of the distinct pairs of tensor degrees
+    data: Ints
+    tensor_model: Ints
+    tensor_ff: Ints
+    pipeline: Ints
+    microbatches: Ints
+    interleaving: Ints
+    zero_bubble: NDArray[np.bool_]
+
+    def take(self, which: Any) -> Candidates:
+        """Those rows only, by index or mask."""
+        columns = (getattr(self, field.name) for field in fields(self)[1:])
+        return Candidates(self.expert, *(column[which] for column in columns))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+def candidates_of(gpu: GPU, model: Model, n_gpu: int) -> Candidates:
+    """All candidates that divide model and batch evenly and fit in memory, perhaps none.
+
+    Slices of d_ff number one to four times the square root of all slices of a weight matrix, where
+    the best ratio lies if d_ff = 4 d_model. With attention they divide d_model as well.
+    """
+    expert = math.gcd(n_gpu, model.sparsity)
+    rest = n_gpu // expert
+    tensor_model = divisors(math.gcd(rest, model.d_model))[:, None]
+    inside = math.gcd(model.d_model, model.d_ff) if model.extras.attention else model.d_ff
+    tensor_ff = divisors(math.gcd(rest, inside))
+    tensor = tensor_model * tensor_ff
+    root = _integer_root(tensor)
+    whole = np.array(rest, dtype=np.int64 if rest < 2**63 else object)
+    divides = whole % tensor == 0
+    which = np.nonzero((root <= tensor_ff) & (tensor_ff <= 4 * root) & divides)
+    left = whole // tensor[which]
+
+    data = divisors(math.gcd(rest, model.batch_tokens))
+    data = data[(data <= model.batch_tokens // model.sparsity) & fits(gpu, model, n_gpu, data)]
+    stages = left[:, None] // data
+    even = (left[:, None] % data == 0) & (stages <= model.layers)
+    tensor_index, data_index = np.nonzero(even)
+    pipeline = stages[tensor_index, data_index].astype(np.int64)
+    even = model.layers % pipeline == 0
+    tensor_index, data_index, pipeline = tensor_index[even], data_index[even], pipeline[even]
+
+    choices = _microbatch_choices(gpu, model, n_gpu, data)
+    choices = choices[data_index, _index(divisors(model.layers), pipeline)]
+    row, choice = np.nonzero(choices)
+    zero_bubble = choice >= _BUBBLE_CHOICES
+    pipeline = pipeline[row]
+    return Candidates(
+        expert=expert,
+        shard=tensor_index[row],
+        data=data[data_index][row],
+        tensor_model=tensor_model[which[0], 0][tensor_index][row],
+        tensor_ff=tensor_ff[which[1]][tensor_index][row],
+        pipeline=pipeline,
+        microbatches=choices[row, choice],
+        interleaving=np.where(zero_bubble | (pipeline == 1), 1, model.layers // pipeline),
+        zero_bubble=zero_bubble,
+    )
+
+
+def fits(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
+    """Whether weights and optimizer state of so many replicas fit in a cluster's memory."""
+    return _room(gpu, model, n_gpu, data) >= 0
+
+
+def _room(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
+    """Bytes that weights and optimizer state leave of a cluster's memory."""
+    expert = float(math.gcd(n_gpu, model.sparsity))
+    return n_gpu * gpu.hbm_bytes - weight_bytes(model, 1.0 * data, expert)
+
+
+def _microbatch_choices(gpu: GPU, model: Model, n_gpu: int, data: Ints) -> Ints:
+    """Numbers of vertical microbatches to try: (data, divisors of layers, choices), 0 for none.
+
+    If activations are counted, only numbers whose activations fit, of which those are the smallest.
+    """
+    tokens = (model.batch_tokens // (model.sparsity * data)).tolist()
+    if not tokens:
+        return np.zeros((0, 1, 1), dtype=np.int64)
+    if model.extras.activation_memory is None:
+        return np.stack([_microbatches(count, model.layers) for count in tokens])
+    room = _room(gpu, model, n_gpu, data).tolist()
+    return np.stack([_fitting(model, *each) for each in zip(tokens, room, strict=True)])
+
+
+def _fitting(model: Model, tokens: int, room: float) -> Ints:
+    """``_microbatches`` whose activations take at most ``room`` bytes.
+
+    More microbatches never hold more: of each the same number of stages are at work on at most as
+    many as before, and each is smaller. So those that fit are the larger ones.
+    """
+    stages, options = divisors(model.layers)[:, None], divisors(tokens)
+    padded = np.append(options, np.zeros(_BUBBLE_CHOICES, dtype=np.int64))
+    chosen = []
+    for zero_bubble, choices in ((False, _BUBBLE_CHOICES), (True, _ZERO_BUBBLE_CHOICES)):
+        needed = activation_bytes(
+            model,
+            stages.astype(float),
+            options.astype(float),
+            np.where(stages == 1, 1, model.layers // stages).astype(float),
+            zero_bubble,
+        )
+        least = np.array([[microbatches_needed(n, zero_bubble)] for n in stages[:, 0].tolist()])
+        allowed = (options >= least) & (needed <= room)
+        first = len(options) - allowed.sum(axis=1)
+        chosen.append(padded[first[:, None] + np.arange(choices)])
+    return np.concatenate(chosen, axis=1)
+
+
+@lru_cache(maxsize=4096)
+def _microbatches(tokens: int, layers: int) -> Ints:
+    """For each divisor of the layers as stages: the fewest microbatches that split the tokens.
+
+    The four smallest that keep all stages at work, and the smallest for a zero-bubble schedule.
+    """
+    stages = divisors(layers)
+    options = np.append(divisors(tokens), np.zeros(_BUBBLE_CHOICES, dtype=np.int64))
+    count = len(options) - _BUBBLE_CHOICES
+    chosen = []
+    for zero_bubble, choices in ((False, _BUBBLE_CHOICES), (True, _ZERO_BUBBLE_CHOICES)):
+        least = np.array([microbatches_needed(int(n), zero_bubble) for n in stages])
+        first = np.searchsorted(options[:count], least)
+        chosen.append(options[first[:, None] + np.arange(choices)])
+    return _frozen(np.concatenate(chosen, axis=1))
+
+
+def _integer_root(n: Ints) -> Ints:
+    root = np.sqrt(n).astype(np.int64)
+    root -= root * root > n  # a float's root may round up
+    return root
+
+
+def _index(values: Ints, wanted: Ints) -> Ints:
+    return np.searchsorted(values, wanted)
+
+
+# -------------------------------------------------------------------------- over the network levels
+
+
+def degrees_of(candidates: Candidates) -> Ints:
+    """Degrees in the order of ``DEGREES``: (5, candidates)."""
+    expert = np.full(len(candidates), candidates.expert)
+    return np.stack([*(getattr(candidates, name) for name in DEGREES[:-1]), expert])
+
+
+def layouts_of(sizes: tuple[int, ...], degrees: Ints) -> tuple[Ints, NDArray[np.intp]]:
+    """Every way to place the degrees of each candidate on the network levels.
+
+    At each level they multiply to its size, and what remains goes to the last. Returns the degrees of
+    shape (5, levels, layouts), and the candidate of each layout.
+    """
+    owner = np.arange(degrees.shape[1])
+    left = degrees
+    levels: list[Ints] = []
+    for size in sizes[:-1]:
+        ways = ordered_factorizations(size, len(DEGREES)).T
+        divides = np.ones((left.shape[1], ways.shape[1]), dtype=bool)
+        for degree, parts in zip(left, ways, strict=True):
+            divides &= degree[:, None] % parts == 0
+        row, way = np.nonzero(divides)
+        levels = [level[:, row] for level in levels] + [ways[:, way]]
+        left, owner = left[:, row] // levels[-1], owner[row]
+    return np.stack([*levels, left], axis=1), owner
+
+
+def count_layouts(sizes: tuple[int, ...], degrees: Ints) -> int:
+    """How many layouts there are: that depends on what a degree shares with the inner levels only."""
+    inner = math.prod(sizes[:-1])
+    patterns, counts = np.unique(np.gcd(degrees, inner), axis=1, return_counts=True)
+    _, owner = layouts_of(sizes, patterns)
+    return int(counts[owner].sum())
+
+
+# -------------------------------------------------------------------------------------------- times
+
+
+def matmul_times(gpu: GPU, model: Model, candidates: Candidates) -> Floats:
+    """Seconds of matrix products in a step for each candidate; each distinct shard is timed once."""
+    tokens = model.batch_tokens // (candidates.data * candidates.microbatches * model.sparsity)
+    key = candidates.shard * (tokens.max() + 1) + tokens
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    ds = model.d_model // candidates.tensor_model[first]
+    fs = model.d_ff // candidates.tensor_ff[first]
+    layer = layer_seconds(
+        gpu,
+        ds.astype(float),
+        fs.astype(float),
+        tokens[first].astype(float),
+        model.word_bytes,
+        model.extras.forward_passes,
+    )
+    seconds = all_layers(model, candidates, layer[inverse])
+    if model.extras.attention:
+        groups = 1.0 * candidates.data * candidates.microbatches * candidates.expert
+        layer = attention_seconds(
+            gpu,
+            model,
+            candidates.tensor_model[first].astype(float),
+            candidates.tensor_ff[first].astype(float),
+            model.batch_tokens / groups[first],
+        )
+        seconds = seconds + all_attention(model, candidates, layer[inverse])
+    return seconds
+
+
+def all_layers(model: Model, candidates: Candidates, layer: Any) -> Floats:
+    """Seconds of all MLPs of a step, from those of one layer and microbatch, for each candidate."""
+    seconds: Floats = value_of(
+        matmul_step_time(),
+        L=float(model.layers),
+        E=float(model.sparsity),
+        N_PP=candidates.pipeline.astype(float),
+        N_EP=float(candidates.expert),
+        K=candidates.microbatches.astype(float),
+        t_layer=layer,
+    )
+    return seconds
+
+
+def all_attention(model: Model, candidates: Candidates, layer: Any) -> Floats:
+    """Seconds of all attention of a step, from those of one layer and microbatch, for each candidate."""
+    seconds: Floats = value_of(
+        attention_step_time(),
+        L=float(model.layers),
+        N_PP=candidates.pipeline.astype(float),
+        K=candidates.microbatches.astype(float),
+        t_attention=layer,
+    )
+    return seconds
