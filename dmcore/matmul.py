@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from dmcore.checks import check_positive, check_positive_integer
 from dmcore.hardware import GPU, get_gpu
+from dmcore.numbers import EQUAL
 from dmcore.scaling_laws import simulator_symbols, value_of
 
 __all__ = [
@@ -302,8 +303,9 @@ def matmul_breakdown(
         name: _shaped(value_of(part, **values), d_1, d_2, z)
         for name, part in matmul_time_parts(weight_gradient, gpu.distributed_shared_memory).items()
     }
-    largest = np.argmax(np.stack(list(parts.values())), axis=0)
-    binding = np.array(list(parts))[largest]
+    seconds = np.stack(list(parts.values()))
+    first = np.argmax(seconds * EQUAL >= seconds.max(axis=0), axis=0)
+    binding = np.array(list(parts))[first]
     return MatmulBreakdown(
         hbm_s=parts["HBM"],
         l2_s=parts["L2"],
