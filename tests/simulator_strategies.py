@@ -10,8 +10,12 @@ from dmcore.hardware.gpu import GPUS, NetworkLevel
 from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator.candidates import level_sizes, ordered_factorizations
+from dmcore.simulator.split import Parallelism
 
 smooth = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 6]), st.integers(1, 6))
+
+#: Experts as the laws make them, m * 2**i with m up to 9, most of which do not divide a batch of 2**k.
+experts = st.sampled_from([1, 1, 2, 3, 5, 6, 9, 12, 18])
 
 
 @st.composite
@@ -42,8 +46,8 @@ models = st.builds(
     smooth,
     st.sampled_from([1, 2, 4, 6]),
     st.sampled_from([1, 2, 3, 4, 6, 8, 12]),
-    smooth,
-    st.sampled_from([1, 1, 2, 3, 5, 6, 12]),
+    st.one_of(smooth, st.sampled_from([2**k for k in range(8)])),
+    experts,
     st.sampled_from([1, 3, 16, 64]),
     st.sampled_from([1, 2, 4]),
 )
@@ -66,6 +70,20 @@ def plain_shape(model):
         model.seq_len,
         model.extras.attention,
         model.extras.activation_memory,
+    )
+
+
+def split_of(plain):
+    """A split of the plain search as dmcore knows it."""
+    return Parallelism(
+        plain.data,
+        plain.tensor_d,
+        plain.tensor_f,
+        plain.pipeline,
+        plain.expert,
+        plain.microbatches,
+        plain.interleaving,
+        plain.zero_bubble,
     )
 
 

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from simulator_strategies import (
     clusters,
     gpus,
+    models,
     models_with_extras,
     plain_shape,
     small_enough,
+    split_of,
 )
 
 from dmcore.hardware.gpu import GPUS, NetworkLevel
@@ -32,8 +34,9 @@ from dmcore.simulator.candidates import (
     ordered_factorizations,
 )
 from dmcore.simulator.search import NothingFitsError, best_parallelism, smallest_cluster
-from dmcore.simulator.split import DEGREES
+from dmcore.simulator.split import DEGREES, Parallelism
 from dmcore.simulator.step import training_step
+from dmcore.simulator.sweep import sweep
 from dmcore.simulator.times import step_seconds
 from dmcore.simulator.traffic import load_of
 
@@ -44,7 +47,7 @@ SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, sparsity=6,
 @given(gpus(), models_with_extras, clusters, st.booleans())
 def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
     assume(small_enough(gpu, n_gpu))
-    plain, _, count = plain_search.best(gpu, plain_shape(model), n_gpu, latency)
+    plain, split, count = plain_search.best(gpu, plain_shape(model), n_gpu, latency)
     if plain is None:
         with pytest.raises(NothingFitsError, match=r"memory|divisibility"):
             best_parallelism(gpu, model, n_gpu, zero_bubble_latency=latency)
@@ -56,6 +59,7 @@ def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
     assert best.step_s == pytest.approx(plain["step"], rel=1e-9)
     assert best.utilization == pytest.approx(plain["utilization"], rel=1e-9)
     assert best.run_s == pytest.approx(plain["run"], rel=1e-9)
+    assert best.parallelism == split_of(split)
 
 
 @pytest.mark.parametrize("gpu", ["V100 SXM", "H100 SXM", "H100 SXM Low Latency"])
@@ -64,9 +68,10 @@ def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
 def test_agrees_with_the_plain_search_at_full_size(gpu, sparse, options):
     model = Model.from_laws(20480, sparse, extras=options)
     n_gpu = model.sparsity * 2**13
-    plain, _, count = plain_search.best(GPUS[gpu], plain_shape(model), n_gpu)
+    plain, split, count = plain_search.best(GPUS[gpu], plain_shape(model), n_gpu)
     best = best_parallelism(gpu, model, n_gpu)
     assert best.step_s == pytest.approx(plain["step"], rel=1e-12)
+    assert best.parallelism == split_of(split)
     assert best.candidates == count
     assert best.timed < count / 4
 
@@ -157,6 +162,150 @@ def test_equal_times_go_to_the_least_bandwidth_time():
     best = best_parallelism(gpu, model, 16)
     moved = best.tensor_bandwidth_s + best.data_bandwidth_s + best.point_to_point_bandwidth_s
     assert (best.step_s, moved) == pytest.approx(least, rel=1e-12)
+
+
+FREE = replace(
+    GPUS["H100 SXM"],
+    network=(NetworkLevel(8, math.inf, 0.0), NetworkLevel(None, math.inf, 0.0)),
+)
+
+#: Clusters of which several splits are equally fast, in bandwidth as well.
+TIED = {
+    "free network": (FREE, SMALL, 96),
+    "a run of the paper": (GPUS["H100 SXM"], Model.from_laws(12288), 8192),
+}
+
+
+def all_timed(gpu, model, n_gpu):
+    """Every layout of the plain search with its times."""
+    shape = plain_shape(model)
+    return [
+        (plain_search.step(gpu, shape, split, matmul), split)
+        for split, matmul in plain_search.candidates(gpu, shape, n_gpu)
+    ]
+
+
+@pytest.mark.parametrize("case", TIED)
+def test_equal_times_have_one_winner_in_any_order(case, monkeypatch):
+    gpu, model, n_gpu = TIED[case]
+    timed = all_timed(gpu, model, n_gpu)
+    least = min(result["step"] for result, _ in timed)
+    tied = [one for one in timed if one[0]["step"] <= least * (1 + 1e-12)]
+    moved = [r["tp_bandwidth"] + r["dp_bandwidth"] + r["p2p_bandwidth"] for r, _ in tied]
+    assert sum(each <= min(moved) * (1 + 1e-12) for each in moved) > 1, "no tie to break"
+    winner = best_parallelism(gpu, model, n_gpu).parallelism
+    assert winner == split_of(plain_search.first(timed)[1])
+
+    rng = np.random.default_rng(3)
+    candidates = search.candidates_of
+    monkeypatch.setattr(
+        search,
+        "candidates_of",
+        lambda *args: (found := candidates(*args)).take(rng.permutation(len(found))),
+    )
+    for _ in range(5):
+        assert best_parallelism(gpu, model, n_gpu).parallelism == winner
+        assert (
+            split_of(plain_search.first([timed[i] for i in rng.permutation(len(timed))])[1])
+            == winner
+        )
+
+
+def test_times_that_differ_by_rounding_are_equal(monkeypatch):
+    """The last bits of a time, which hang on the processor, choose no split."""
+    gpu, model, n_gpu = TIED["a run of the paper"]
+    winner = best_parallelism(gpu, model, n_gpu).parallelism
+    exact = search.step_seconds
+    rng = np.random.default_rng(5)
+
+    def rounded_otherwise(*args):
+        step, moved = exact(*args)
+        return step * (1 + rng.integers(-3, 4, len(step)) * 2.0**-52), moved
+
+    monkeypatch.setattr(search, "step_seconds", rounded_otherwise)
+    for _ in range(10):
+        assert best_parallelism(gpu, model, n_gpu).parallelism == winner
+
+
+def test_ties_prefer_little_tensor_parallelism_and_short_pipelines():
+    """If everything took the same time, the order alone would decide: all replicas, one microbatch."""
+    gpu, model, n_gpu = TIED["free network"]
+    candidates = candidates_of(gpu, model, n_gpu)
+    matmul = matmul_times(gpu, model, candidates)
+    timed = search._time_layouts(gpu, model, n_gpu, candidates, matmul, False)
+    ones = np.ones(len(timed))
+    winner = search._first_of([replace(timed, step_s=ones, bandwidth_s=ones)])
+    assert winner == Parallelism(data=(4, 4), expert=(2, 3)), "experts before replicas in a node"
+    few = candidates.take(candidates.data == 1)
+    timed = search._time_layouts(gpu, model, n_gpu, few, matmul_times(gpu, model, few), False)
+    ones = np.ones(len(timed))
+    winner = search._first_of([replace(timed, step_s=ones, bandwidth_s=ones)])
+    assert winner is not None
+    assert (winner.tensor_parallel, winner.pipeline_parallel) == (4, 4)
+    assert winner.tensor_model[0] * winner.tensor_ff[0] == 4, "tensor parallelism inside the node"
+
+
+def test_nanobatches_that_are_rounded_down():
+    """Nine experts do not divide a batch of 2**k tokens, so the products do less than the arithmetic."""
+    sparse = sweep(
+        "H100 SXM Infinite Network and LL",
+        sparse=True,
+        batch_scaling="none",
+        duration_years=0.5914813977891054,
+        d_models=(57344,),
+    )
+    assert sparse.n_gpu.tolist() == [150_994_944]
+    assert sparse.utilization[0] == pytest.approx(0.4406, abs=5e-5)
+    model = Model.from_laws(26624, True, "none")
+    assert smallest_cluster("H100 SXM", model, 3.3073387592851304).n_gpu == 147_456
+
+
+def arithmetic_only(gpu):
+    """A GPU whose products take their arithmetic and latency, and nothing besides."""
+    return replace(
+        gpu,
+        hbm_bytes_per_s=math.inf,
+        l2_bytes_per_s=math.inf,
+        shared_bytes_per_clock_per_sm=math.inf,
+        network=(NetworkLevel(None, math.inf, 0.0),),
+    )
+
+
+def test_first_cluster_that_is_tried():
+    """It has the useful FLOP/s of the run; that some of its time is latency is no reason to skip it."""
+    gpu, model = arithmetic_only(GPUS["H100 SXM"]), Model(2048, 8192, 4, 8, 9, 64)
+    step = best_parallelism(gpu, model, 9)
+    rate = 9 * gpu.useful_flop_per_s
+    latency_s = 6 * model.layers * gpu.matmul_latency_s * model.steps
+    assert model.training_flop / rate < step.run_s < model.training_flop / rate + latency_s
+    assert smallest_cluster(gpu, model, step.run_s * (1 + 1e-9) / 3.154e7).n_gpu == 9
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    gpus(),
+    models,
+    st.integers(0, 4),
+    st.sampled_from([-1e-3, -1e-6, -1e-8, 1e-8, 1e-6, 1e-3]),
+    st.booleans(),
+)
+def test_smallest_cluster_at_a_threshold(gpu, model, doublings, beyond, free):
+    """A duration within 1e-3 to 1e-8 of what one of the clusters takes."""
+    if free:
+        gpu = arithmetic_only(gpu)
+    n_gpu = model.sparsity * 2**doublings
+    assume(small_enough(gpu, n_gpu))
+    shape = plain_shape(model)
+    winner, _, _ = plain_search.best(gpu, shape, n_gpu)
+    assume(winner is not None)
+    duration_s = winner["run"] * (1 + beyond)
+    plain = plain_search.smallest_cluster(gpu, shape, duration_s, n_gpu)
+    try:
+        found = smallest_cluster(gpu, model, duration_s / 3.154e7, min_utilization=1e-12)
+    except NothingFitsError:
+        assert plain is None
+    else:
+        assert (found.n_gpu > n_gpu) if plain is None else (found.n_gpu == plain[0])
 
 
 @settings(deadline=None, max_examples=25)

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from simulator_strategies import split_of
 from test_javascript import LIVE, node
+from test_search import TIED, all_timed
 from test_sweep import REFERENCE
 
-from dmcore import Model, Parallelism, sweep, training_step
+from dmcore import Model, Parallelism, best_parallelism, sweep, training_step
 from dmcore.chapters.your_cluster import cluster, pick_a_sweep
 from dmcore.hardware.gpu import GPUS, NetworkLevel
 from dmcore.models.laws import BATCH_SCALINGS, closest_round
@@ -49,7 +51,7 @@ console.log(JSON.stringify(answers));
 SPEC = cluster().spec()
 
 
-def in_javascript(settings_list):
+def in_javascript(settings_list, **laws):
     """Runs and why they ended, for each of some settings, and the milliseconds that they took."""
     jobs = [
         {
@@ -64,7 +66,7 @@ def in_javascript(settings_list):
         }
         for settings in settings_list
     ]
-    sent = {"formulas": SPEC["formulas"], "laws": SPEC["laws"], "jobs": jobs}
+    sent = {"formulas": SPEC["formulas"], "laws": {**SPEC["laws"], **laws}, "jobs": jobs}
     done = subprocess.run(
         [node(), "--input-type=module", "-e", PROGRAM % (LIVE / "simulator.js").as_uri()],
         input=json.dumps(sent),
@@ -122,9 +124,8 @@ def check(settings, runs, ended):
             found.gpu, step.model, split, zero_bubble_latency=step.zero_bubble_latency
         )
         assert again.step_s == pytest.approx(step.step_s, rel=TOLERANCE)
-        most = max(again.parts.values())
-        tied = sum(seconds > most * (1 - TOLERANCE) for seconds in again.parts.values()) > 1
-        assert run["binding"] == again.binding or tied
+        assert split == step.parallelism
+        assert run["binding"] == again.binding
 
 
 def test_reference_rows():
@@ -149,6 +150,56 @@ def test_anything():
     settings = [anything(rng) for _ in range(16)]
     for each, (runs, ended, _) in zip(settings, in_javascript(settings), strict=True):
         check(each, runs, ended)
+
+
+def test_equal_times_have_one_winner_in_any_order():
+    """The page's order of equally fast layouts is that of dmcore, however they are found."""
+    program = f"""
+        import {{ readFileSync }} from "node:fs";
+        import {{ firstOf }} from {json.dumps((LIVE / "simulator.js").as_uri())};
+        const orders = JSON.parse(readFileSync(0, "utf8"));
+        console.log(JSON.stringify(orders.map((found) => firstOf(found).id)));
+    """
+    rng = np.random.default_rng(17)
+    for gpu, model, n_gpu in TIED.values():
+        timed = all_timed(gpu, model, n_gpu)
+        least = min(result["step"] for result, _ in timed)
+        layouts = [
+            {
+                "id": number,
+                "step": result["step"],
+                "bandwidth": sum(result[f"{kind}_bandwidth"] for kind in ("tp", "dp", "p2p")),
+                "way": {
+                    "slices": split.tensor_model_parallel,
+                    "ffSlices": split.tensor_ff_parallel,
+                    "stages": split.pipeline_parallel,
+                    "microbatches": split.microbatches,
+                    "zeroBubble": split.zero_bubble,
+                },
+                "layout": list(zip(split.data, *plain[1:5], strict=True)),
+            }
+            for number, (result, plain) in enumerate(timed)
+            if result["step"] <= least * 1.01 and (split := split_of(plain))
+        ]
+        winner = best_parallelism(gpu, model, n_gpu).parallelism
+        orders = [[layouts[i] for i in rng.permutation(len(layouts))] for _ in range(5)]
+        done = subprocess.run(
+            [node(), "--input-type=module", "-e", program],
+            input=json.dumps(orders),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert {split_of(timed[i][1]) for i in json.loads(done.stdout)} == {winner}
+
+
+def test_nanobatches_that_are_rounded_down():
+    """As in :mod:`test_search`: the page's bound is a bound, too."""
+    name = "H100 SXM Infinite Network and LL"
+    months = 12 * 0.5914813977891054
+    settings = {**preset(name, sparse=True, law="none"), "months": months}
+    found = next(runs for runs, _, _ in in_javascript([settings], widths=[57344]))
+    assert [run["n_gpu"] for run in found] == [150_994_944]
 
 
 def test_why_a_sweep_ends():

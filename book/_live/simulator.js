@@ -5,6 +5,7 @@
 const BUBBLE_CHOICES = 4; // numbers of microbatches that are tried with a bubble,
 const ZERO_BUBBLE_CHOICES = 1; // and without
 const ROUNDING = 1 + 1e-9; // times computed in another order agree to better than this
+const EQUAL = 1 + 1e-12; // times whose ratio is this close to one are equal
 const DEGREES = 5; // data, slices of d_model and of d_ff, pipeline, expert: in this order everywhere
 const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
 
@@ -147,6 +148,12 @@ function stepSeconds(f, way, moved, at, zeroBubbleLatency) {
   return pass + moved[at + GRADIENTS] + moved[at + GRADIENTS_WAIT];
 }
 
+/** The largest of pairs of name and value, the first of those that are equal but for rounding. */
+function largest(pairs) {
+  const most = Math.max(...pairs.map(([, value]) => value));
+  return pairs.find(([, value]) => value * EQUAL >= most);
+}
+
 /** The cause that takes most of a step, as dmcore.TrainingStep.binding names it. */
 function binding(f, gpu, model, way, moved, step) {
   const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
@@ -157,7 +164,7 @@ function binding(f, gpu, model, way, moved, step) {
         part,
         f[`${name} ${part}`](d1, d2, way.tokens, model.w, gpu),
       ]);
-      const [slowest, seconds] = times.reduce((most, each) => (each[1] > most[1] ? each : most));
+      const [slowest, seconds] = largest(times);
       layer[slowest] += count * seconds;
       layer.latency += count * f[`${name} latency`](gpu);
     }
@@ -181,7 +188,7 @@ function binding(f, gpu, model, way, moved, step) {
     ["data bandwidth", moved[GRADIENTS]],
     ["data latency", moved[GRADIENTS_WAIT]],
   ];
-  return parts.reduce((most, each) => (each[1] > most[1] ? each : most))[0];
+  return largest(parts)[0];
 }
 
 // ---------------------------------------------------------------------------------- the search
@@ -263,12 +270,36 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
   };
 }
 
+/** The first of equally fast layouts in the order that dmcore.search states. */
+export function firstOf(found) {
+  const fastest = Math.min(...found.map(({ step }) => step));
+  const quick = found.filter(({ step }) => step <= fastest * EQUAL);
+  const least = Math.min(...quick.map(({ bandwidth }) => bandwidth));
+  const keys = ({ way, layout }) => [
+    way.slices * way.ffSlices,
+    way.slices,
+    way.stages,
+    way.microbatches,
+    +way.zeroBubble,
+    ...layout.flatMap((degrees) => [MODEL, FF, PIPELINE, EXPERT, DATA].map((degree) => -degrees[degree])),
+  ];
+  const before = (a, b) => {
+    const i = a.keys.findIndex((key, at) => key !== b.keys[at]);
+    return i >= 0 && a.keys[i] < b.keys[i];
+  };
+  return quick
+    .filter(({ bandwidth }) => bandwidth <= least * EQUAL)
+    .map((one) => ({ ...one, keys: keys(one) }))
+    .reduce((first, one) => (before(one, first) ? one : first));
+}
+
 /**
- * A function that lays a way out over the network levels as well as possible: it answers with the best
- * step so far, which it gets. Level by level, node first: no traffic of the levels above makes a step
- * quicker, so a layout is given up once the levels so far take longer than the best.
+ * A function that lays a way out over the network levels as quickly as possible, and adds the layouts that
+ * are as quick as the best so far to \`found\`, which has their least time in \`step\`. Level by level, node
+ * first: no traffic of the levels above makes a step quicker, so a layout is given up once the levels so
+ * far take longer than the best.
  */
-function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency) {
+function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
   const last = sizes.length - 1;
   const ways = sizes.slice(0, -1).map(factorizations);
   const left = sizes.map(() => new Float64Array(DEGREES)); // degrees of a level and all above
@@ -276,7 +307,6 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency) {
   const parts = sizes.map(() => none);
   const moved = new Float64Array((sizes.length + 1) * KINDS); // traffic inside each level, and of all
   let way;
-  let best;
 
   function place(level) {
     const here = left[level];
@@ -292,7 +322,7 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency) {
       if (!fits) continue;
       for (let i = 0; i < DEGREES; i++) above[i] = here[i] / split[i];
       parts[level] = split;
-      if (finish(level, above) <= best.step * ROUNDING) place(level + 1);
+      if (finish(level, above) <= found.step * ROUNDING) place(level + 1);
     }
   }
   function finish(level, above) {
@@ -300,20 +330,19 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency) {
     const network = gpu.network[level];
     addLevel(f, network, model, gpus, way.interleaving, parts[level], left[level], above, moved, from, to);
     const step = stepSeconds(f, way, moved, to, zeroBubbleLatency);
-    if (level === last && step <= best.step) {
+    if (level === last && step <= found.step * EQUAL) {
+      if (step * EQUAL < found.step) found.layouts.length = 0;
+      found.step = Math.min(found.step, step);
       const bandwidth = moved[to + TENSOR] + moved[to + GRADIENTS] + moved[to + TRANSFER];
-      if (step < best.step || bandwidth < best.bandwidth) {
-        const layout = parts.map((degrees) => [...degrees]);
-        best = { step, bandwidth, way, moved: moved.slice(to), layout };
-      }
+      const layout = parts.map((degrees) => [...degrees]);
+      found.layouts.push({ step, bandwidth, way, moved: moved.slice(to), layout });
     }
     return step;
   }
-  return (of, sofar) => {
-    [way, best] = [of, sofar];
+  return (of) => {
+    way = of;
     left[0].set([way.data, way.slices, way.ffSlices, way.stages, way.expert]);
     place(0);
-    return best;
   };
 }
 
@@ -321,28 +350,30 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency) {
 function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
   const sizes = levelSizes(gpu.network, gpus);
   const least = leastTraffic(f, gpu, model, gpus, sizes);
-  const arithmetic = f.arithmetic(model.params, model.experts, model.batch, gpus, gpu.F_useful);
   const waits = gpu.productsInLayer * gpu.ell_matmul;
   const possible = [];
   eachWay(f, gpu, model, gpus, (way) => {
-    const inAll = (layer) =>
+    const allLayers = (layer) =>
       f.matmuls(model.layers, way.stages, model.experts, way.expert, way.microbatches, layer);
     const moved = least(way);
-    way.matmul = arithmetic + inAll(waits);
+    const share = model.experts * way.data;
+    const tokens = share * Math.floor(model.batch / share); // whole ones of a nanobatch
+    const arithmetic = f.arithmetic(model.params, model.experts, tokens, gpus, gpu.F_useful);
+    way.matmul = arithmetic + allLayers(waits);
     if (stepSeconds(f, way, moved, 0, zeroBubbleLatency) > cutoff * ROUNDING) return;
-    way.matmul = inAll(seconds(way));
+    way.matmul = allLayers(seconds(way));
     way.bound = stepSeconds(f, way, moved, 0, zeroBubbleLatency);
     if (way.bound <= cutoff * ROUNDING) possible.push(way);
   });
   possible.sort((a, b) => a.bound - b.bound);
 
-  const layOut = layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency);
-  let best = { step: cutoff, bandwidth: Infinity };
+  const found = { step: cutoff, layouts: [] };
+  const layOut = layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found);
   for (const way of possible) {
-    if (way.bound > best.step * ROUNDING) break;
-    best = layOut(way, best);
+    if (way.bound > found.step * ROUNDING) break;
+    layOut(way);
   }
-  return best.way && best;
+  return found.layouts.length ? firstOf(found.layouts) : undefined;
 }
 
 /** The smallest cluster that ends a run in time, with its best step; or what keeps all from it. */
@@ -359,9 +390,8 @@ function smallestCluster(f, gpu, model, settings, minUtilization) {
     return found;
   };
   const floor = gpu.productsInLayer * model.layers * gpu.ell_matmul;
-  const left = settings.seconds - floor * model.steps;
-  if (left <= 0) return { ended: "latency", least: floor * model.steps };
-  const needed = model.flop / (left * ROUNDING * gpu.F_useful);
+  if (settings.seconds <= floor * model.steps) return { ended: "latency", least: floor * model.steps };
+  const needed = model.flop / (settings.seconds * gpu.F_useful);
   const cutoff = (settings.seconds / model.steps) * ROUNDING;
   let gpus = model.experts;
   for (; gpus <= model.d * model.ff * model.batch; gpus *= 2) {

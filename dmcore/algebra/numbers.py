@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-__all__ = ["power_of_ten", "readable", "superscript"]
+__all__ = ["EQUAL", "largest", "power_of_ten", "readable", "superscript"]
+
+#: Two results whose ratio is this close to one are equal: they may differ by rounding alone, which hangs
+#: on the processor.
+EQUAL = 1 + 1e-12
 
 _SUPERSCRIPTS = str.maketrans("0123456789-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
+
+
+def largest(values: Mapping[str, float]) -> str:
+    """The name of the largest value, the first of those that are equal but for rounding.
+
+    Examples
+    --------
+    >>> largest({"HBM": 0.1 + 0.2, "L2": 0.3 * (1 + 1e-15), "latency": 0.1})
+    'HBM'
+    """
+    most = max(values.values())
+    return next(name for name, value in values.items() if value * EQUAL >= most)
 
 
 def superscript(number: int | float) -> str:

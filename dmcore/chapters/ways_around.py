@@ -63,7 +63,7 @@ def _ranked(table: ScenarioTable, picture: str) -> SvgFigure:
     def gain(one: Outcome, measure: str = simulated) -> float | None:
         return one.decades_over(table.baseline, measure)
 
-    ordered = sorted(table, key=lambda one: -(gain(one) or 0.0))
+    ordered = sorted(table, key=lambda one: -round(gain(one) or 0.0, 9))
     moved = [
         one for one in ordered if abs(gain(one) or 0.0) > 0.04 or abs(gain(one, closed) or 0) > 0.04
     ]

@@ -47,14 +47,18 @@ def matmul_bound(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) -> 
 
     All arithmetic at the useful rate, and the latency of each product.
 
-    Proof: the products of all GPUs do the arithmetic of the step, sides rounded up, none faster than
-    the useful rate, and each takes its latency besides. With extras the step has more arithmetic, all
-    that is computed again included, and more products; scores take exactly the useful rate.
+    Proof: a nanobatch is rounded down to whole tokens, so the products see the tokens of the batch
+    that replicas and experts divide, s floor(b/s) of b with s = E N_DP (microbatches divide that
+    exactly). The products of all GPUs do the arithmetic of those tokens, sides rounded up, none faster
+    than the useful rate, and each takes its latency besides. With extras the step has more arithmetic,
+    all that is computed again included, and more products, of which attention's see every token;
+    scores take exactly the useful rate.
     """
+    shares = model.sparsity * candidates.data
     arithmetic = value_of(
         arithmetic_time(),
         **model.executed_work,
-        b=float(model.batch_tokens),
+        b=(shares * (model.batch_tokens // shares)).astype(float),
         N_GPU=float(n_gpu),
         F_peak=gpu.useful_flop_per_s,
     )

@@ -7,6 +7,7 @@ on the network levels.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from typing import Any
@@ -126,6 +127,15 @@ class Candidates:
         """Those rows only, by index or mask."""
         columns = (getattr(self, field.name) for field in fields(self)[1:])
         return Candidates(self.expert, *(column[which] for column in columns))
+
+    @staticmethod
+    def join(parts: Sequence[Candidates]) -> Candidates:
+        """One after the other; all of one cluster."""
+        columns = (
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Candidates)[1:]
+        )
+        return Candidates(parts[0].expert, *columns)
 
     def __len__(self) -> int:
         return len(self.data)

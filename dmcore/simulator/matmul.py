@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
+from dmcore.algebra.numbers import EQUAL
 from dmcore.algebra.symbols import simulator_symbols
 from dmcore.hardware.gpu import GPU, get_gpu
 
@@ -303,8 +304,9 @@ def matmul_breakdown(
         name: _shaped(value_of(part, **values), d_1, d_2, z)
         for name, part in matmul_time_parts(weight_gradient, gpu.distributed_shared_memory).items()
     }
-    largest = np.argmax(np.stack(list(parts.values())), axis=0)
-    binding = np.array(list(parts))[largest]
+    seconds = np.stack(list(parts.values()))
+    first = np.argmax(seconds * EQUAL >= seconds.max(axis=0), axis=0)
+    binding = np.array(list(parts))[first]
     return MatmulBreakdown(
         hbm_s=parts["HBM"],
         l2_s=parts["L2"],

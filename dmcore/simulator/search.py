@@ -4,12 +4,25 @@ All candidates of a cluster are rows of NumPy arrays. A lower bound on the time 
 (:mod:`dmcore.simulator.bound`, proven there) puts them in order, and only those are laid out over the
 network levels and timed exactly whose bound is not above the best time found so far: the result is that
 of an exhaustive search.
+
+Many splits of a cluster take exactly the same time. Which of them is the result follows from a total
+order, so that it hangs on neither the order in which they are tried nor the processor:
+
+1. The least step time. Times that exceed the least by no more than 1e-12 of it count as equal to it,
+   since they may differ by rounding alone.
+2. Among those, the least time in which bandwidth is used, by the same rule.
+3. The least tensor parallelism, as it reaches into every matrix product; then the fewest slices of
+   d_model.
+4. The least pipeline parallelism, then the fewest microbatches, then a schedule with a bubble, which is
+   the simpler one. Data and expert parallelism are then given.
+5. The layout that keeps most inside the nodes: at each network level, node first, the most slices of
+   d_model, then of d_ff, then stages, then groups of experts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -17,6 +30,7 @@ from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
+from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
@@ -75,10 +89,10 @@ class BestParallelism(TrainingStep):
 def _fastest(
     gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
 ) -> tuple[Parallelism | None, int]:
-    """The parallelism of least step time, if that is at most ``cutoff_s``, and how many were timed.
+    """The first parallelism in the module's order, if it takes at most ``cutoff_s``, and how many were timed.
 
-    On equal time the one of least bandwidth time. Candidates are timed in order of their bound; those
-    whose bound is above the best time so far cannot win and are dropped.
+    Candidates are timed in order of their bound; those whose bound is above the best time so far cannot
+    win and are dropped.
     """
     candidates = candidates_of(gpu, model, n_gpu)
     if not len(candidates):
@@ -93,28 +107,89 @@ def _fastest(
             return None, 0
     matmul = matmul_times(gpu, model, candidates)
     bound = lower_bound(candidates, least, matmul, zero_bubble_latency)
-    order = np.argsort(bound)
-    best = (cutoff_s, math.inf)
-    winner, timed, rows = None, 0, _first_rows(level_sizes(gpu, n_gpu))
-    while len(order := order[bound[order] <= best[0] * _ROUNDING]):
+    order = np.argsort(bound, kind="stable")
+    best_s, timed, rows = cutoff_s, 0, _first_rows(level_sizes(gpu, n_gpu))
+    close: list[_Timed] = []
+    while len(order := order[bound[order] <= best_s * _ROUNDING]):
         now, order = order[:rows], order[rows:]
-        some = candidates.take(now)
-        step, bandwidth, layouts, owner = _time_layouts(
-            gpu, model, n_gpu, some, matmul[now], zero_bubble_latency
+        found = _time_layouts(
+            gpu, model, n_gpu, candidates.take(now), matmul[now], zero_bubble_latency
         )
-        fastest = np.nonzero(step == step.min())[0]
-        i = fastest[np.argmin(bandwidth[fastest])]
-        if (step[i], bandwidth[i]) < best:
-            best = (float(step[i]), float(bandwidth[i]))
-            winner = _parallelism(some, layouts[:, :, i], int(owner[i]))
-        timed += len(step)
-        rows = max(1, _LAYOUTS_AT_ONCE * len(now) // len(step))
-    return winner, timed
+        best_s = min(best_s, float(found.step_s.min()))
+        close.append(found.take(found.step_s <= best_s * EQUAL))
+        timed += len(found)
+        rows = max(1, _LAYOUTS_AT_ONCE * len(now) // len(found))
+    return _first_of(close), timed
+
+
+def _first_of(found: Sequence[_Timed]) -> Parallelism | None:
+    """The first layout in the module's order, None if there is none."""
+    together = _Timed.join([some for some in found if len(some)])
+    if together is None:
+        return None
+    for times in ("step_s", "bandwidth_s"):
+        seconds = getattr(together, times)
+        together = together.take(seconds <= seconds.min() * EQUAL)
+    data, tensor_model, tensor_ff, pipeline, expert = together.layouts
+    slices, stages = tensor_model.prod(axis=0), pipeline.prod(axis=0)
+    inside = np.stack([tensor_model, tensor_ff, pipeline, expert, data], axis=1)
+    order = np.lexsort(
+        (
+            *-inside.reshape(-1, inside.shape[-1])[::-1],
+            together.candidates.zero_bubble,
+            together.candidates.microbatches,
+            stages,
+            slices,
+            slices * tensor_ff.prod(axis=0),
+        )
+    )
+    return together.parallelism(int(order[0]))
 
 
 def _first_rows(sizes: tuple[int, ...]) -> int:
     ways = math.prod(len(ordered_factorizations(size, len(DEGREES))) for size in sizes[:-1])
     return max(1, min(_FIRST_ROWS, _LAYOUTS_AT_ONCE // ways))
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """Layouts of candidates over the network levels and their times: arrays whose last axis is layouts."""
+
+    step_s: Floats
+    bandwidth_s: Floats
+    layouts: Ints  # (5, levels, layouts), degrees in the order of DEGREES
+    candidates: Candidates  # of each layout
+
+    def take(self, which: NDArray[np.bool_]) -> _Timed:
+        return _Timed(
+            self.step_s[which],
+            self.bandwidth_s[which],
+            self.layouts[..., which],
+            self.candidates.take(which),
+        )
+
+    @staticmethod
+    def join(parts: Sequence[_Timed]) -> _Timed | None:
+        if not parts:
+            return None
+        return _Timed(
+            np.concatenate([part.step_s for part in parts]),
+            np.concatenate([part.bandwidth_s for part in parts]),
+            np.concatenate([part.layouts for part in parts], axis=-1),
+            Candidates.join([part.candidates for part in parts]),
+        )
+
+    def parallelism(self, i: int) -> Parallelism:
+        levels = zip(DEGREES, self.layouts[..., i], strict=True)
+        return Parallelism(
+            **{name: tuple(degrees.tolist()) for name, degrees in levels},
+            microbatches=int(self.candidates.microbatches[i]),
+            interleaving=int(self.candidates.interleaving[i]),
+            zero_bubble=bool(self.candidates.zero_bubble[i]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.step_s)
 
 
 def _time_layouts(
@@ -124,30 +199,22 @@ def _time_layouts(
     candidates: Candidates,
     matmul: Floats,
     zero_bubble_latency: bool,
-) -> tuple[Floats, Floats, Ints, NDArray[np.intp]]:
-    """Seconds of a step and of its bandwidth in every layout; the layouts, and the candidate of each."""
+) -> _Timed:
+    """Every layout of the candidates over the network levels, with its times."""
     layouts, owner = layouts_of(level_sizes(gpu, n_gpu), degrees_of(candidates))
+    of_each = candidates.take(owner)
     step, moved = step_seconds(
         gpu,
         load_of(model),
         float(n_gpu),
         dict(zip(DEGREES, layouts.astype(float), strict=True)),
-        candidates.microbatches[owner].astype(float),
-        candidates.interleaving[owner].astype(float),
-        candidates.zero_bubble[owner],
+        of_each.microbatches.astype(float),
+        of_each.interleaving.astype(float),
+        of_each.zero_bubble,
         matmul[owner],
         zero_bubble_latency,
     )
-    return step, moved.bandwidth_s, layouts, owner
-
-
-def _parallelism(candidates: Candidates, layout: Ints, row: int) -> Parallelism:
-    return Parallelism(
-        **{name: tuple(degrees.tolist()) for name, degrees in zip(DEGREES, layout, strict=True)},
-        microbatches=int(candidates.microbatches[row]),
-        interleaving=int(candidates.interleaving[row]),
-        zero_bubble=bool(candidates.zero_bubble[row]),
-    )
+    return _Timed(step, moved.bandwidth_s, layouts, of_each)
 
 
 def best_parallelism(
@@ -157,8 +224,8 @@ def best_parallelism(
 
     The whole search space of the paper (section 4.3): all degrees of data, tensor, pipeline and expert
     parallelism that divide the cluster and the model exactly, all ways to lay them out over the
-    network levels, and a few numbers of microbatches, with and without a pipeline bubble. On equal
-    time the least bandwidth time wins.
+    network levels, and a few numbers of microbatches, with and without a pipeline bubble. Which of
+    equally fast ways is taken follows from a total order that :mod:`dmcore.simulator.search` states.
 
     Parameters
     ----------
@@ -256,18 +323,16 @@ def smallest_cluster(
 
 
 def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float) -> Iterator[int]:
-    """Sizes that might end a run in time and be used well enough, smallest first.
+    """Sizes to try, smallest first, among which no larger one can be used well enough.
 
-    From the size that would end it at the useful FLOP/s in what ``latency_floor_s`` leaves of the
-    duration: the products' latency adds to their arithmetic, which is no less than the training compute
-    (more if some is done again). No larger ones can be used well enough
-    once the arithmetic of a step at the peak rate is below that share of the floor, as it halves with
-    each doubling; and none divide the model once there are more GPUs than entries of a weight matrix
-    times tokens, as a microbatch has at least one token for each of the stages.
+    From the size that would end the run in time at the useful FLOP/s, as in the paper. None is used well
+    enough once the arithmetic of a step at the peak rate is below that share of what it takes at least
+    (:func:`latency_floor_s`), as it halves with each doubling; and none divide the model once there are
+    more GPUs than entries of a weight matrix times tokens, as a microbatch has at least one token for
+    each of the stages.
     """
     floor_s = latency_floor_s(gpu, model)
-    arithmetic_s = (duration_s - floor_s * model.steps) * _ROUNDING
-    needed = model.training_flop / (arithmetic_s * gpu.useful_flop_per_s)
+    needed = model.training_flop / (duration_s * gpu.useful_flop_per_s)
     n_gpu = model.sparsity
     while n_gpu <= model.d_model * model.d_ff * model.batch_tokens:
         if n_gpu >= needed:

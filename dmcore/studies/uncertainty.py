@@ -437,7 +437,7 @@ def tornado(
                 for share in (0.05, 0.95)
             )
             effects.append(Effect(belief, at_low, at_high))
-    return tuple(sorted(effects, key=lambda effect: -effect.decades))
+    return tuple(sorted(effects, key=lambda effect: -round(effect.decades, 9)))
 
 
 # -------------------------------------------------------------------------- without drawing at all
