@@ -72,6 +72,10 @@ test: env  ## Run all checks
 	if (($${#failed[@]})); then printf '== failed: %s\n' "$${failed[@]}"; exit 1; fi; \
 	echo "== all checks: ok, $$SECONDS s"
 
+.PHONY: map
+map: env  ## Draw the rooms of the package, as their imports are, into the README
+	$(BIN)/python tests/rooms.py
+
 .PHONY: bench
 bench: env  ## Time the parts that have to be fast: the simulator, and the figures of the built site
 	$(BIN)/pytest tests/bench_simulator.py tests/bench_live.py -q -s --benchmark-columns=min,median,rounds

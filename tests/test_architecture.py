@@ -7,58 +7,14 @@ import importlib
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
+from rooms import ROOMS, ROOT, drawing, imports, readme_with_map, sources
 
 import dmcore
 
-PACKAGE = Path(dmcore.__file__).parent
-#: In the order of the argument: a room is made of itself and of those before it.
-ROOMS = (
-    "algebra",
-    "hardware",
-    "models",
-    "bottlenecks",
-    "simulator",
-    "evidence",
-    "studies",
-    "show",
-    "chapters",
-)
 #: What all rooms may use.
 COMMON = "_lazy"
-
-
-def imports(source, modules):
-    """Modules of the package that a source imports, and whether for the types alone."""
-    tree = ast.parse(source)
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            assert not node.level, "a relative import, which says not whence"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [name if name in modules else node.module for name in names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if name.split(".")[0] == "dmcore":
-                yield name, id(node) in for_types
-
-
-def sources():
-    found = {}
-    for path in PACKAGE.rglob("*.py"):
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        found[".".join(part for part in parts if part != "__init__")] = path.read_text("utf-8")
-    return found
 
 
 def climbs(found):
@@ -164,3 +120,9 @@ def test_the_package_gives_the_names_that_a_reader_needs(name):
 def test_an_unknown_name_is_an_attribute_error(package):
     with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'limit'"):
         _ = package.limit
+
+
+def test_the_map_in_the_readme_is_that_of_the_imports():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert drawing(sources()) in readme
+    assert readme_with_map(readme, sources()) == readme
