@@ -64,7 +64,7 @@ def plain_shape(model):
         model.d_model,
         model.d_ff,
         model.layers,
-        model.sparsity,
+        model.experts,
         model.batch_tokens,
         model.word_bytes,
         model.seq_len,
@@ -81,9 +81,9 @@ def split_of(plain):
         plain.tensor_f,
         plain.pipeline,
         plain.expert,
-        plain.microbatches,
-        plain.interleaving,
-        plain.zero_bubble,
+        microbatches=plain.microbatches,
+        interleaving=plain.interleaving,
+        zero_bubble=plain.zero_bubble,
     )
 
 

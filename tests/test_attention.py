@@ -88,7 +88,7 @@ def test_model_with_attention():
     assert ATTENDING.params == 12 * 1024**2 * 8
     per_token = 6 * (12 * 1024**2 + 512 * 1024) * 8
     assert ATTENDING.training_flop == pytest.approx(per_token * 20 * ATTENDING.params)
-    sparse = replace(ATTENDING, sparsity=4)
+    sparse = replace(ATTENDING, experts=4)
     assert sparse.params == (4 * 8 + 4) * 1024**2 * 8
     assert sparse.training_flop == pytest.approx(per_token * 20 * sparse.params)
 
@@ -105,7 +105,7 @@ def test_from_laws_counts_attention_before_the_batch():
 
 def test_utilization_is_of_all_model_arithmetic():
     for extras in (Extras(True), Extras(True, "recompute"), Extras(False, "recompute")):
-        step = training_step("H100 SXM", replace(MODEL, extras=extras), Parallelism(tensor_ff=8))
+        step = training_step("H100 SXM", replace(MODEL, extras=extras), Parallelism(slices_of_f=8))
         run_flop = step.run_s * step.n_gpu * step.gpu.peak_flop_per_s
         assert step.utilization == pytest.approx(step.model.training_flop / run_flop)
 
@@ -118,7 +118,7 @@ def test_recomputation_does_a_third_more():
     twice = training_step(quick, again, Parallelism())
     assert twice.matmul_s == pytest.approx(4 / 3 * once.matmul_s)
     assert twice.arithmetic_s == once.arithmetic_s
-    split = Parallelism(tensor_model=2, tensor_ff=4)
+    split = Parallelism(slices_of_d=2, slices_of_f=4)
     messages = [
         training_step("H100 SXM", each, split).tensor_bandwidth_s for each in (MODEL, again)
     ]
@@ -129,7 +129,7 @@ def test_recomputation_does_a_third_more():
 def test_less_kept_is_less_memory(attending):
     def held(kept):
         model = replace(MODEL, extras=Extras(attending, kept))
-        return training_step("H100 SXM", model, Parallelism(tensor_ff=8, microbatches=8))
+        return training_step("H100 SXM", model, Parallelism(slices_of_f=8, microbatches=8))
 
     nothing, full, selective, again = map(held, (None, "full", "selective", "recompute"))
     assert nothing.activation_bytes == 0
@@ -165,8 +165,8 @@ def test_search_takes_more_microbatches_to_fit():
 
 def test_heads_divide_the_width():
     model = Model(24, 96, 1, 64, extras=Extras(attention=True))
-    with pytest.raises(ValueError, match="tensor_ff must divide d_model 24 for attention"):
-        training_step("H100 SXM Global NVLink", model, Parallelism(tensor_ff=32))
+    with pytest.raises(ValueError, match="slices_of_f must divide d_model 24 for attention"):
+        training_step("H100 SXM Global NVLink", model, Parallelism(slices_of_f=32))
 
 
 def test_attention_costs_a_sweep_its_reach():

@@ -149,7 +149,7 @@ def test_equivalent_model_has_the_parameters(run):
     assert model.params == pytest.approx(run.params, rel=0.003)
     assert model.batch_tokens == run.batch_tokens
     assert model.d_ff % run.tensor_parallel == 0
-    assert model.params / model.sparsity == pytest.approx(run.active_params, rel=0.01)
+    assert model.params / model.experts == pytest.approx(run.active_params, rel=0.01)
 
 
 def test_gpt_3_folds_into_six_widths():
@@ -174,11 +174,11 @@ def test_simulator_takes_the_run(run):
 
 def test_placement_on_the_network():
     llama = equivalent_parallelism(RUNS_BY_NAME["Llama 3 405B on 16384"])
-    assert (llama.tensor_ff, llama.data, llama.pipeline) == ((8, 1), (1, 128), (1, 16))
+    assert (llama.slices_of_f, llama.data, llama.pipeline) == ((8, 1), (1, 128), (1, 16))
     bloom = equivalent_parallelism(RUNS_BY_NAME["BLOOM 176B on 384"])
-    assert (bloom.tensor_ff, bloom.data, bloom.pipeline) == ((4, 1), (2, 4), (1, 12))
+    assert (bloom.slices_of_f, bloom.data, bloom.pipeline) == ((4, 1), (2, 4), (1, 12))
     palm = equivalent_parallelism(RUNS_BY_NAME["PaLM 540B on 6144"])
-    assert (palm.tensor_ff, palm.data) == ((12, 1), (256, 2))
+    assert (palm.slices_of_f, palm.data) == ((12, 1), (256, 2))
     with pytest.raises(ValueError, match="memory needed"):
         training_step(find_gpu("TPU v4"), equivalent_model(RUNS_BY_NAME["PaLM 540B on 6144"]), palm)
 

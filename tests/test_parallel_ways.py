@@ -38,7 +38,7 @@ def test_words_are_those_of_the_simulator(degrees):
     slicing = Slicing(*degrees)
     gpu = GPUS["H100 SXM Global NVLink"]
     load = traffic.TrafficLoad(512.0, 2048.0, 64.0, 2.0**27, 2.0**20, 2.0)
-    names = ("data", "tensor_model", "tensor_ff", "pipeline", "expert")
+    names = ("data", "slices_of_d", "slices_of_f", "pipeline", "expert")
     columns = {
         name: np.array([[float(degree)]]) for name, degree in zip(names, degrees, strict=True)
     }

@@ -35,7 +35,7 @@ ROUND = {m * 2**i for m in (1, 3, 5, 7, 9) for i in range(60)}
 )
 def test_reference_shapes(row):
     model = Model.from_laws(int(row["d_model"]), row["kind"] == "sparse", row["batch_scaling"])
-    found = (model.layers, model.sparsity, model.batch_tokens, model.params)
+    found = (model.layers, model.experts, model.batch_tokens, model.params)
     assert found == tuple(
         int(row[name]) for name in ("layers", "sparsity", "batch_tokens", "params")
     )

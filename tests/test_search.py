@@ -40,7 +40,7 @@ from dmcore.simulator.sweep import sweep
 from dmcore.simulator.times import step_seconds
 from dmcore.simulator.traffic import load_of
 
-SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, sparsity=6, seq_len=16)
+SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, experts=6, seq_len=16)
 
 
 @settings(deadline=None, max_examples=120)
@@ -67,7 +67,7 @@ def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
 @pytest.mark.parametrize("options", [Extras(), Extras(True, "selective")], ids=["paper", "extras"])
 def test_agrees_with_the_plain_search_at_full_size(gpu, sparse, options):
     model = Model.from_laws(20480, sparse, extras=options)
-    n_gpu = model.sparsity * 2**13
+    n_gpu = model.experts * 2**13
     plain, split, count = plain_search.best(GPUS[gpu], plain_shape(model), n_gpu)
     best = best_parallelism(gpu, model, n_gpu)
     assert best.step_s == pytest.approx(plain["step"], rel=1e-12)
@@ -242,7 +242,7 @@ def test_ties_prefer_little_tensor_parallelism_and_short_pipelines():
     winner = search._first_of([replace(timed, step_s=ones, bandwidth_s=ones)])
     assert winner is not None
     assert (winner.tensor_parallel, winner.pipeline_parallel) == (4, 4)
-    assert winner.tensor_model[0] * winner.tensor_ff[0] == 4, "tensor parallelism inside the node"
+    assert winner.slices_of_d[0] * winner.slices_of_f[0] == 4, "tensor parallelism inside the node"
 
 
 def test_nanobatches_that_are_rounded_down():
@@ -293,7 +293,7 @@ def test_smallest_cluster_at_a_threshold(gpu, model, doublings, beyond, free):
     """A duration within 1e-3 to 1e-8 of what one of the clusters takes."""
     if free:
         gpu = arithmetic_only(gpu)
-    n_gpu = model.sparsity * 2**doublings
+    n_gpu = model.experts * 2**doublings
     assume(small_enough(gpu, n_gpu))
     shape = plain_shape(model)
     winner, _, _ = plain_search.best(gpu, shape, n_gpu)
@@ -312,7 +312,7 @@ def test_smallest_cluster_at_a_threshold(gpu, model, doublings, beyond, free):
 @given(gpus(), models_with_extras, st.floats(1e-12, 1e-4))
 def test_smallest_cluster_agrees_with_the_plain_one(gpu, model, duration_years):
     gpu = replace(gpu, matmul_latency_s=max(gpu.matmul_latency_s, 1e-7))
-    largest = 16 * model.sparsity
+    largest = 16 * model.experts
     assume(small_enough(gpu, largest))
     plain = plain_search.smallest_cluster(
         gpu, plain_shape(model), duration_years * 3.154e7, largest

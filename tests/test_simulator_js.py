@@ -107,12 +107,12 @@ def check(settings, runs, ended):
         np.testing.assert_allclose(
             [run[name] for run in runs], getattr(found, name), rtol=TOLERANCE, err_msg=name
         )
-    for name in ("n_gpu", "d_model", "d_ff", "layers", "sparsity", "batch_tokens", "params"):
+    for name in ("n_gpu", "d_model", "d_ff", "layers", "experts", "batch_tokens", "params"):
         # Whole numbers above 2**53 are told by fewer digits, which mean the same float.
         assert [float(run[name]) for run in runs] == getattr(found, name).astype(float).tolist()
     assert bool(ended["ended"]) == bool(found.ended_by)
     for run, step in zip(runs, found.steps, strict=True):
-        names = ("data", "tensor_model", "tensor_ff", "pipeline", "expert")
+        names = ("data", "slices_of_d", "slices_of_f", "pipeline", "expert")
         levels = (tuple(map(int, degrees)) for degrees in zip(*run["layout"], strict=True))
         split = Parallelism(
             **dict(zip(names, levels, strict=True)),
@@ -133,8 +133,9 @@ def test_reference_rows():
     for rows, (runs, _, _) in zip(REFERENCE.values(), in_javascript(settings), strict=True):
         assert len(runs) == len(rows)
         for row, run in zip(rows, runs, strict=True):
-            for name in ("d_model", "layers", "sparsity", "batch_tokens", "params", "n_gpu"):
+            for name in ("d_model", "layers", "batch_tokens", "params", "n_gpu"):
                 assert run[name] == int(row[name]), name
+            assert run["experts"] == int(row["sparsity"])
             for name in ("training_flop", "utilization", "months"):
                 assert run[name] == pytest.approx(float(row[name]), rel=TOLERANCE), name
 
@@ -170,8 +171,8 @@ def test_equal_times_have_one_winner_in_any_order():
                 "step": result["step"],
                 "bandwidth": sum(result[f"{kind}_bandwidth"] for kind in ("tp", "dp", "p2p")),
                 "way": {
-                    "slices": split.tensor_model_parallel,
-                    "ffSlices": split.tensor_ff_parallel,
+                    "slices": split.total("slices_of_d"),
+                    "ffSlices": split.total("slices_of_f"),
                     "stages": split.pipeline_parallel,
                     "microbatches": split.microbatches,
                     "zeroBubble": split.zero_bubble,
@@ -284,7 +285,7 @@ def test_figure_of_a_cluster():
     assert "Largest feasible run" in figure.still().alt
     runs = figure.runs({**figure.defaults(), "sparse": 1})
     assert runs.columns == runs_of(sweep("H100 SXM", sparse=True), runs.columns).columns
-    assert set(runs.columns["sparsity"]) != {1.0}
+    assert set(runs.columns["experts"]) != {1.0}
     assert figure.still(runs).svg != figure.still().svg
     with pytest.raises(ValueError, match="groups must set base, beta_beyond"):
         ClusterFigure({"": figure.groups["Change the GPU"]}, figure.start)

@@ -48,8 +48,9 @@ def h100():
 def test_reference(key):
     gpu, kind, batch_scaling = key
     found, rows = sweep(gpu, kind == "sparse", batch_scaling), REFERENCE[key]
-    for name in ("d_model", "layers", "sparsity", "batch_tokens", "params", "n_gpu"):
+    for name in ("d_model", "layers", "batch_tokens", "params", "n_gpu"):
         assert getattr(found, name).tolist() == [int(row[name]) for row in rows], name
+    assert found.experts.tolist() == [int(row["sparsity"]) for row in rows]
     for name in ("training_flop", "utilization", "months"):
         expected = np.array([float(row[name]) for row in rows])
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-9)
@@ -73,9 +74,7 @@ def test_columns_belong_together(h100):
         h100.data_parallel * h100.tensor_parallel * h100.pipeline_parallel * h100.expert_parallel
     )
     assert np.array_equal(product, h100.n_gpu)
-    assert np.array_equal(
-        h100.tensor_parallel, h100.tensor_model_parallel * h100.tensor_ff_parallel
-    )
+    assert np.array_equal(h100.tensor_parallel, h100.slices_of_d * h100.slices_of_f)
     assert len(h100) == len(h100.steps) == len(h100.d_model) == len(h100.zero_bubble)
     flop_per_s = h100.n_gpu * h100.utilization * h100.gpu.peak_flop_per_s
     np.testing.assert_allclose(h100.training_flop / flop_per_s / MONTH_S, h100.months)
@@ -215,7 +214,7 @@ class TestProgress:
         ({"word_bytes": 0}, "word_bytes"),
         ({"min_utilization": 0}, "min_utilization"),
         ({"layer_law": lambda *_: 0}, "layers"),
-        ({"sparse": True, "sparsity_law": lambda *_: 0.5}, "sparsity"),
+        ({"sparse": True, "sparsity_law": lambda *_: 0.5}, "experts"),
     ],
 )
 def test_bad_input(arguments, words):

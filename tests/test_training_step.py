@@ -17,11 +17,11 @@ from dmcore.simulator import plain as plain_search
 from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import training_step
 
-MODEL = Model(d_model=512, d_ff=2048, layers=12, batch_sequences=48, sparsity=6, seq_len=64)
+MODEL = Model(d_model=512, d_ff=2048, layers=12, batch_sequences=48, experts=6, seq_len=64)
 PLAN = Parallelism(
     data=(2, 4),
-    tensor_model=(1, 2),
-    tensor_ff=(2, 2),
+    slices_of_d=(1, 2),
+    slices_of_f=(2, 2),
     pipeline=(1, 3),
     expert=(2, 3),
     microbatches=8,
@@ -32,8 +32,8 @@ PLAN = Parallelism(
 def as_parallelism(split):
     return Parallelism(
         data=split.data,
-        tensor_model=split.tensor_d,
-        tensor_ff=split.tensor_f,
+        slices_of_d=split.tensor_d,
+        slices_of_f=split.tensor_f,
         pipeline=split.pipeline,
         expert=split.expert,
         microbatches=split.microbatches,
@@ -74,7 +74,7 @@ def test_agrees_with_the_plain_one(gpu, model, n_gpu, latency, random):
 def test_figures_follow_from_the_step():
     step = training_step("H100 SXM", MODEL, PLAN)
     assert step.n_gpu == PLAN.n_gpu == 8 * 8 * 3 * 6
-    flop = 6 * MODEL.params / MODEL.sparsity * MODEL.batch_tokens
+    flop = 6 * MODEL.params / MODEL.experts * MODEL.batch_tokens
     assert step.arithmetic_s == pytest.approx(flop / (step.n_gpu * step.gpu.peak_flop_per_s))
     assert step.run_s == pytest.approx(step.step_s * 20 * MODEL.params / MODEL.batch_tokens)
     assert step.months == pytest.approx(step.run_s / (3.154e7 / 12))
@@ -123,10 +123,10 @@ def test_one_gpu_needs_no_network():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"tensor_model": (1, 3)}, "tensor_model must divide d_model 512"),
-        ({"tensor_ff": (2, 3)}, "tensor_ff must divide d_ff 2048"),
+        ({"slices_of_d": (1, 3)}, "slices_of_d must divide d_model 512"),
+        ({"slices_of_f": (2, 3)}, "slices_of_f must divide d_ff 2048"),
         ({"pipeline": (1, 5)}, "pipeline must divide layers 12"),
-        ({"expert": (2, 5)}, "expert must divide sparsity 6"),
+        ({"expert": (2, 5)}, "expert must divide experts 6"),
         ({"data": (1, 5)}, "data must divide batch_tokens 3072"),
         ({"data": (2, 512)}, "microbatches must divide the tokens"),
         ({"data": (1, 1024)}, "microbatches must divide the tokens .* 0,"),
@@ -167,8 +167,8 @@ def test_bad_parallelism(change, words):
 
 
 def test_parallelism_fills_up_levels():
-    plan = Parallelism(data=(1, 64), tensor_ff=8)
-    assert plan.tensor_ff == (8, 1)
+    plan = Parallelism(data=(1, 64), slices_of_f=8)
+    assert plan.slices_of_f == (8, 1)
     assert plan.level_products == (8, 64)
     assert (plan.data_parallel, plan.tensor_parallel, plan.n_gpu) == (64, 8, 512)
 
@@ -213,9 +213,9 @@ def test_laws_are_arguments():
 
 def test_large_models_do_not_overflow():
     model = Model.from_laws(12288 * 128, True)
-    exact = 2 * model.d_model * model.d_ff * model.layers * model.sparsity
+    exact = 2 * model.d_model * model.d_ff * model.layers * model.experts
     assert model.params == exact > 2**63
-    assert model.training_flop == pytest.approx(120 * exact**2 / model.sparsity, rel=1e-14)
+    assert model.training_flop == pytest.approx(120 * exact**2 / model.experts, rel=1e-14)
 
 
 def test_shown_and_frozen():

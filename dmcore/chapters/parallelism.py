@@ -43,8 +43,8 @@ DEGREE_MENUS = tuple(
     Menu(label, {str(degree): {name: degree} for degree in (1, 2, 4)}, default)
     for name, label, default in (
         ("data", "Data parallel", "2"),
-        ("tensor_model", "Tensor parallel along d_model, m", "1"),
-        ("tensor_ff", "Tensor parallel along d_ff, q", "2"),
+        ("slices_of_d", "Tensor parallel along d_model, m", "1"),
+        ("slices_of_f", "Tensor parallel along d_ff, q", "2"),
         ("pipeline", "Pipeline parallel", "2"),
         ("expert", "Expert parallel", "1"),
     )
@@ -60,7 +60,7 @@ def four_ways() -> SvgFigure:
     """What each of four GPUs holds in each of the four ways: its part of the batch and the weights."""
     ways = (
         ("Data: a part of the batch, all weights", Slicing(data=4)),
-        ("Tensor: a block of every matrix, all tokens", Slicing(tensor_model=2, tensor_ff=2)),
+        ("Tensor: a block of every matrix, all tokens", Slicing(slices_of_d=2, slices_of_f=2)),
         ("Pipeline: some of the layers, all tokens", Slicing(pipeline=4)),
         ("Expert: some experts of each layer, their tokens", Slicing(expert=4)),
     )
@@ -83,10 +83,10 @@ def four_ways() -> SvgFigure:
 
 
 def sliced(
-    data: float, tensor_model: float, tensor_ff: float, pipeline: float, expert: float
+    data: float, slices_of_d: float, slices_of_f: float, pipeline: float, expert: float
 ) -> SvgFigure:
     """The small model cut by those degrees (1, 2 or 4): what each of the first 16 GPUs holds."""
-    slicing = Slicing(int(data), int(tensor_model), int(tensor_ff), int(pipeline), int(expert))
+    slicing = Slicing(int(data), int(slices_of_d), int(slices_of_f), int(pipeline), int(expert))
     shares = list(slicing.shares())[:_MOST_CARDS]
     rows = -(-len(shares) // 4)
     product = (

@@ -56,7 +56,7 @@ class Slicing:
     ----------
     data : int
         Replicas of the model that share the batch.
-    tensor_model, tensor_ff : int
+    slices_of_d, slices_of_f : int
         Slices of d_model (rows of a weight matrix) and of d_ff (its columns).
     pipeline : int
         Stages that share the layers.
@@ -70,8 +70,8 @@ class Slicing:
     """
 
     data: int = 1
-    tensor_model: int = 1
-    tensor_ff: int = 1
+    slices_of_d: int = 1
+    slices_of_f: int = 1
     pipeline: int = 1
     expert: int = 1
 
@@ -82,7 +82,7 @@ class Slicing:
     @property
     def tensor(self) -> int:
         """Tensor-parallel degree: blocks of each weight matrix."""
-        return self.tensor_model * self.tensor_ff
+        return self.slices_of_d * self.slices_of_f
 
     @property
     def gpus(self) -> int:
@@ -94,14 +94,14 @@ class Slicing:
         for replica in range(self.data):
             for stage in range(self.pipeline):
                 for group in range(self.expert):
-                    for row in range(self.tensor_model):
-                        for column in range(self.tensor_ff):
+                    for row in range(self.slices_of_d):
+                        for column in range(self.slices_of_f):
                             yield Share(
                                 _part(replica, self.data),
                                 _part(stage, self.pipeline),
                                 _part(group, self.expert),
-                                _part(row, self.tensor_model),
-                                _part(column, self.tensor_ff),
+                                _part(row, self.slices_of_d),
+                                _part(column, self.slices_of_f),
                             )
 
 
@@ -135,8 +135,8 @@ def words_by_way(
         network.words_per_token_exact(),
         d=d,
         f=f,
-        m=slicing.tensor_model,
-        q=slicing.tensor_ff,
+        m=slicing.slices_of_d,
+        q=slicing.slices_of_f,
     )
 
     def crossings(stay: float) -> float:

@@ -867,7 +867,7 @@ def equivalent_d_ff(run: MeasuredRun, layers: int | None = None) -> float:
     The model has no attention. Its layer of two matrices d x f* stands for a transformer's layer with as
     many parameters, so that weights, FLOP and the batch are right. For a GPT, whose layer has 4 d^2 of
     attention and 8 d^2 of MLP, f* is 6 d. With experts P is the number in all, over
-    :func:`equivalent_model`'s sparsity.
+    :func:`equivalent_model`'s experts.
 
     Parameters
     ----------
@@ -904,7 +904,7 @@ def equivalent_model(run: MeasuredRun) -> Model:
 def equivalent_parallelism(run: MeasuredRun, interleaving: int | None = None) -> Parallelism:
     """The split of the run, placed on its network: tensor parallelism in the node, then data, then pipeline.
 
-    Megatron's tensor parallelism slices only d_ff, so tensor_model is 1. Context parallelism slices the
+    Megatron's tensor parallelism slices only d_ff, so slices_of_d is 1. Context parallelism slices the
     tokens of a batch, as data parallelism does, and is counted there: the model has no attention that would
     make a difference. Microbatches have one sequence where not published.
 
@@ -936,7 +936,7 @@ def equivalent_parallelism(run: MeasuredRun, interleaving: int | None = None) ->
     tensor, data, pipeline = placed
     blocks = interleaving or run.interleaving or 1
     return Parallelism(
-        tensor_ff=tensor,
+        slices_of_f=tensor,
         data=data,
         pipeline=pipeline,
         microbatches=run.microbatches,

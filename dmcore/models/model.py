@@ -106,7 +106,7 @@ class Model:
         Layers.
     batch_sequences : int
         Sequences in a batch.
-    sparsity : int
+    experts : int
         Experts in each layer, of which one is active for a token; 1 is a dense model.
     seq_len : int
         Tokens in a sequence.
@@ -125,7 +125,7 @@ class Model:
     d_ff: int
     layers: int
     batch_sequences: int
-    sparsity: int = 1
+    experts: int = 1
     seq_len: int = 2048
     word_bytes: int = 2
     extras: Extras = _NO_EXTRAS
@@ -206,7 +206,7 @@ class Model:
     def params(self) -> int:
         """Parameters, of all experts together, and of attention if that is counted."""
         mlps = value_of(
-            laws.parameters(), d=self.d_model, f=self.d_ff, L=self.layers, E=self.sparsity
+            laws.parameters(), d=self.d_model, f=self.d_ff, L=self.layers, E=self.experts
         )
         return int(mlps) + self.attention_params
 
@@ -223,7 +223,7 @@ class Model:
             "d": float(self.d_model),
             "f": float(self.d_ff),
             "L": float(self.layers),
-            "E": float(self.sparsity),
+            "E": float(self.experts),
             "S": float(self.seq_len),
             "w": float(self.word_bytes),
             "F_passes": float(self.extras.forward_passes),
@@ -237,7 +237,7 @@ class Model:
     def work(self) -> Mapping[str, float]:
         """P and E for :func:`~dmcore.simulator.times.arithmetic_time`: P / E is a token's MAC forward."""
         if not self.extras.attention:
-            return {"P": float(self.params), "E": float(self.sparsity)}
+            return {"P": float(self.params), "E": float(self.experts)}
         return {"P": self.count(forward_macs()), "E": 1.0}
 
     @cached_property
@@ -258,7 +258,7 @@ class Model:
         if self.extras.attention:
             macs = PASSES * self.work["P"] * float(self.training_tokens)
             return FLOP_PER_MAC * macs
-        return float(value_of(laws.training_flop(), P=float(self.params), E=float(self.sparsity)))
+        return float(value_of(laws.training_flop(), P=float(self.params), E=float(self.experts)))
 
     @property
     def steps(self) -> float:

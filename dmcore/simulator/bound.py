@@ -54,7 +54,7 @@ def matmul_bound(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) -> 
     all that is computed again included, and more products, of which attention's see every token;
     scores take exactly the useful rate.
     """
-    shares = model.sparsity * candidates.data
+    shares = model.experts * candidates.data
     arithmetic = value_of(
         arithmetic_time(),
         **model.executed_work,
@@ -103,7 +103,7 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     5. A degree above one is above one at some level, and waits there for at least the shortest hop.
     """
     load = load_of(model)
-    data, tensor_model, tensor_ff, pipeline, _ = degrees_of(candidates).astype(float)
+    data, slices_of_d, slices_of_f, pipeline, _ = degrees_of(candidates).astype(float)
     f, d, rounds = load.tensor_all_reduces
     common = {"N_GPU": float(n_gpu), "w": load.word_bytes}
 
@@ -112,9 +112,9 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     for i, size in enumerate(level_sizes(gpu, n_gpu)):
         reach = {**common, "beta": sum(level.bytes_per_s for level in gpu.network[i:])}
         if i == 0:
-            words = f * (tensor_model - 1) + d * (tensor_ff - 1)
+            words = f * (slices_of_d - 1) + d * (slices_of_f - 1)
         else:
-            words = 2 * np.sqrt(f * d / inside * (tensor_model * tensor_ff)) - f - d
+            words = 2 * np.sqrt(f * d / inside * (slices_of_d * slices_of_f)) - f - d
         words_s = value_of(
             all_reduce_bandwidth_time(),
             p=1 + words,
@@ -146,7 +146,7 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     hop = min(level.latency_s for level in gpu.network)
     waits = value_of(boundaries_crossing(), **crossing, e_stay=float(candidates.expert == 1))
     latency_s = value_of(point_to_point_latency(), crossings=waits, ell_hop=hop)
-    for degree in (tensor_model, tensor_ff):
+    for degree in (slices_of_d, slices_of_f):
         latency_s = latency_s + value_of(all_reduce_latency(), p=degree, r_seq=rounds, ell_hop=hop)
     data_wait_s = value_of(all_reduce_latency(), p=data, r_seq=1.0, ell_hop=hop)
     return LeastTraffic(tensor_s + transfer_s, latency_s, data_s + data_wait_s)

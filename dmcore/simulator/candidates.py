@@ -116,8 +116,8 @@ class Candidates:
     expert: int
     shard: Ints  # which of the distinct pairs of tensor degrees
     data: Ints
-    tensor_model: Ints
-    tensor_ff: Ints
+    slices_of_d: Ints
+    slices_of_f: Ints
     pipeline: Ints
     microbatches: Ints
     interleaving: Ints
@@ -147,20 +147,20 @@ def candidates_of(gpu: GPU, model: Model, n_gpu: int) -> Candidates:
     Slices of d_ff number one to four times the square root of all slices of a weight matrix, where
     the best ratio lies if d_ff = 4 d_model. With attention they divide d_model as well.
     """
-    expert = math.gcd(n_gpu, model.sparsity)
+    expert = math.gcd(n_gpu, model.experts)
     rest = n_gpu // expert
-    tensor_model = divisors(math.gcd(rest, model.d_model))[:, None]
+    slices_of_d = divisors(math.gcd(rest, model.d_model))[:, None]
     inside = math.gcd(model.d_model, model.d_ff) if model.extras.attention else model.d_ff
-    tensor_ff = divisors(math.gcd(rest, inside))
-    tensor = tensor_model * tensor_ff
+    slices_of_f = divisors(math.gcd(rest, inside))
+    tensor = slices_of_d * slices_of_f
     root = _integer_root(tensor)
     whole = np.array(rest, dtype=np.int64 if rest < 2**63 else object)
     divides = whole % tensor == 0
-    which = np.nonzero((root <= tensor_ff) & (tensor_ff <= 4 * root) & divides)
+    which = np.nonzero((root <= slices_of_f) & (slices_of_f <= 4 * root) & divides)
     left = whole // tensor[which]
 
     data = divisors(math.gcd(rest, model.batch_tokens))
-    data = data[(data <= model.batch_tokens // model.sparsity) & fits(gpu, model, n_gpu, data)]
+    data = data[(data <= model.batch_tokens // model.experts) & fits(gpu, model, n_gpu, data)]
     stages = left[:, None] // data
     even = (left[:, None] % data == 0) & (stages <= model.layers)
     tensor_index, data_index = np.nonzero(even)
@@ -177,8 +177,8 @@ def candidates_of(gpu: GPU, model: Model, n_gpu: int) -> Candidates:
         expert=expert,
         shard=tensor_index[row],
         data=data[data_index][row],
-        tensor_model=tensor_model[which[0], 0][tensor_index][row],
-        tensor_ff=tensor_ff[which[1]][tensor_index][row],
+        slices_of_d=slices_of_d[which[0], 0][tensor_index][row],
+        slices_of_f=slices_of_f[which[1]][tensor_index][row],
         pipeline=pipeline,
         microbatches=choices[row, choice],
         interleaving=np.where(zero_bubble | (pipeline == 1), 1, model.layers // pipeline),
@@ -193,7 +193,7 @@ def fits(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
 
 def _room(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
     """Bytes that weights and optimizer state leave of a cluster's memory."""
-    expert = float(math.gcd(n_gpu, model.sparsity))
+    expert = float(math.gcd(n_gpu, model.experts))
     return n_gpu * gpu.hbm_bytes - weight_bytes(model, 1.0 * data, expert)
 
 
@@ -202,7 +202,7 @@ def _microbatch_choices(gpu: GPU, model: Model, n_gpu: int, data: Ints) -> Ints:
 
     If activations are counted, only numbers whose activations fit, of which those are the smallest.
     """
-    tokens = (model.batch_tokens // (model.sparsity * data)).tolist()
+    tokens = (model.batch_tokens // (model.experts * data)).tolist()
     if not tokens:
         return np.zeros((0, 1, 1), dtype=np.int64)
     if model.extras.activation_memory is None:
@@ -304,11 +304,11 @@ def count_layouts(sizes: tuple[int, ...], degrees: Ints) -> int:
 
 def matmul_times(gpu: GPU, model: Model, candidates: Candidates) -> Floats:
     """Seconds of matrix products in a step for each candidate; each distinct shard is timed once."""
-    tokens = model.batch_tokens // (candidates.data * candidates.microbatches * model.sparsity)
+    tokens = model.batch_tokens // (candidates.data * candidates.microbatches * model.experts)
     key = candidates.shard * (tokens.max() + 1) + tokens
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    ds = model.d_model // candidates.tensor_model[first]
-    fs = model.d_ff // candidates.tensor_ff[first]
+    ds = model.d_model // candidates.slices_of_d[first]
+    fs = model.d_ff // candidates.slices_of_f[first]
     layer = layer_seconds(
         gpu,
         ds.astype(float),
@@ -323,8 +323,8 @@ def matmul_times(gpu: GPU, model: Model, candidates: Candidates) -> Floats:
         layer = attention_seconds(
             gpu,
             model,
-            candidates.tensor_model[first].astype(float),
-            candidates.tensor_ff[first].astype(float),
+            candidates.slices_of_d[first].astype(float),
+            candidates.slices_of_f[first].astype(float),
             model.batch_tokens / groups[first],
         )
         seconds = seconds + all_attention(model, candidates, layer[inverse])
@@ -336,7 +336,7 @@ def all_layers(model: Model, candidates: Candidates, layer: Any) -> Floats:
     seconds: Floats = value_of(
         matmul_step_time(),
         L=float(model.layers),
-        E=float(model.sparsity),
+        E=float(model.experts),
         N_PP=candidates.pipeline.astype(float),
         N_EP=float(candidates.expert),
         K=candidates.microbatches.astype(float),

@@ -130,9 +130,9 @@ def _first_of(found: Sequence[_Timed]) -> Parallelism | None:
     for times in ("step_s", "bandwidth_s"):
         seconds = getattr(together, times)
         together = together.take(seconds <= seconds.min() * EQUAL)
-    data, tensor_model, tensor_ff, pipeline, expert = together.layouts
-    slices, stages = tensor_model.prod(axis=0), pipeline.prod(axis=0)
-    inside = np.stack([tensor_model, tensor_ff, pipeline, expert, data], axis=1)
+    data, slices_of_d, slices_of_f, pipeline, expert = together.layouts
+    slices, stages = slices_of_d.prod(axis=0), pipeline.prod(axis=0)
+    inside = np.stack([slices_of_d, slices_of_f, pipeline, expert, data], axis=1)
     order = np.lexsort(
         (
             *-inside.reshape(-1, inside.shape[-1])[::-1],
@@ -140,7 +140,7 @@ def _first_of(found: Sequence[_Timed]) -> Parallelism | None:
             together.candidates.microbatches,
             stages,
             slices,
-            slices * tensor_ff.prod(axis=0),
+            slices * slices_of_f.prod(axis=0),
         )
     )
     return together.parallelism(int(order[0]))
@@ -271,7 +271,7 @@ def smallest_cluster(
 ) -> TrainingStep:
     """The best step of the smallest cluster on which a run ends in time.
 
-    Clusters have sparsity * 2**i GPUs. The smallest that is tried would end in time at the useful
+    Clusters have experts * 2**i GPUs. The smallest that is tried would end in time at the useful
     FLOP/s. It is doubled until the run ends in time, or until no larger cluster can be used to
     ``min_utilization``: a step takes at least the latency of its matrix products in sequence, at any
     size, while the arithmetic for each GPU halves.
@@ -333,7 +333,7 @@ def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float)
     """
     floor_s = latency_floor_s(gpu, model)
     needed = model.training_flop / (duration_s * gpu.useful_flop_per_s)
-    n_gpu = model.sparsity
+    n_gpu = model.experts
     while n_gpu <= model.d_model * model.d_ff * model.batch_tokens:
         if n_gpu >= needed:
             if _ideal_seconds(gpu, model, n_gpu) < min_utilization * floor_s:
@@ -366,7 +366,7 @@ def _check_exact(model: Model) -> None:
 
 
 def _why_nothing_fits(gpu: GPU, model: Model, n_gpu: int) -> str:
-    one_replica = weight_bytes(model, 1.0, float(math.gcd(n_gpu, model.sparsity)))
+    one_replica = weight_bytes(model, 1.0, float(math.gcd(n_gpu, model.experts)))
     if not fits(gpu, model, n_gpu, 1):
         return (
             f"memory: n_gpu must be at least {math.ceil(one_replica / gpu.hbm_bytes):,} to hold "
@@ -387,6 +387,6 @@ def _why_nothing_fits(gpu: GPU, model: Model, n_gpu: int) -> str:
     return (
         f"divisibility: n_gpu must be a product of degrees that divide d_model {model.d_model} and "
         f"d_ff {model.d_ff} (tensor), the batch of {model.batch_tokens} tokens (data), the "
-        f"{model.layers} layers (pipeline) and sparsity {model.sparsity} (expert), with at least one "
+        f"{model.layers} layers (pipeline) and experts {model.experts} (expert), with at least one "
         f"token for each microbatch and expert, got {n_gpu:,}"
     )

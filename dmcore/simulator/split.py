@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,10 @@ Array = NDArray[np.float64]
 Degrees = int | tuple[int, ...]
 
 #: The ways to divide a step, in the order of all tables of degrees.
-DEGREES = ("data", "tensor_model", "tensor_ff", "pipeline", "expert")
+DEGREES = ("data", "slices_of_d", "slices_of_f", "pipeline", "expert")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Parallelism:
     """How a step is divided over a cluster.
 
@@ -31,8 +31,9 @@ class Parallelism:
     ----------
     data : tuple of int
         Replicas that share the batch.
-    tensor_model, tensor_ff : tuple of int
-        Slices of d_model and of d_ff of each weight matrix.
+    slices_of_d, slices_of_f : tuple of int
+        Slices of each weight matrix along d_model and along d_ff. What the slices of d_model sum up
+        in an all-reduce are d_ff words for a token, and the other way round.
     pipeline : tuple of int
         Stages that share the layers.
     expert : tuple of int
@@ -44,6 +45,14 @@ class Parallelism:
     zero_bubble : bool
         Whether weight gradients fill the gaps of the pipeline.
 
+    Examples
+    --------
+    >>> split = Parallelism(data=(1, 4), slices_of_f=8, pipeline=(1, 2), microbatches=4)
+    >>> split
+    Parallelism(data=(1, 4), slices_of_f=(8, 1), pipeline=(1, 2), microbatches=4)
+    >>> split.n_gpu, split.tensor_parallel
+    (64, 8)
+
     Raises
     ------
     ValueError
@@ -52,10 +61,11 @@ class Parallelism:
     """
 
     data: Degrees = ()
-    tensor_model: Degrees = ()
-    tensor_ff: Degrees = ()
+    slices_of_d: Degrees = ()
+    slices_of_f: Degrees = ()
     pipeline: Degrees = ()
     expert: Degrees = ()
+    _: KW_ONLY
     microbatches: int = 1
     interleaving: int = 1
     zero_bubble: bool = False
@@ -82,40 +92,35 @@ class Parallelism:
                 f"got {self.interleaving!r}"
             )
 
-    def degrees_at(self, name: str) -> tuple[int, ...]:
-        """Degrees of that name, by level."""
-        degrees: tuple[int, ...] = getattr(self, name)
-        return degrees
+    def __repr__(self) -> str:
+        schedule = ("microbatches", "interleaving", "zero_bubble")
+        shown = [name for name in DEGREES if self.total(name) > 1]
+        shown += [name for name in schedule if getattr(self, name) != getattr(Parallelism, name)]
+        return f"Parallelism({', '.join(f'{name}={getattr(self, name)}' for name in shown)})"
+
+    def total(self, name: str) -> int:
+        """Degree of that name over all levels, such as ``total("slices_of_d")``."""
+        return math.prod(getattr(self, name))
 
     @property
     def data_parallel(self) -> int:
-        """Data-parallel degree in all."""
-        return math.prod(self.degrees_at("data"))
-
-    @property
-    def tensor_model_parallel(self) -> int:
-        """Slices of d_model in all."""
-        return math.prod(self.degrees_at("tensor_model"))
-
-    @property
-    def tensor_ff_parallel(self) -> int:
-        """Slices of d_ff in all."""
-        return math.prod(self.degrees_at("tensor_ff"))
+        """Replicas in all."""
+        return self.total("data")
 
     @property
     def tensor_parallel(self) -> int:
-        """Tensor-parallel degree in all: shards of a weight matrix."""
-        return self.tensor_model_parallel * self.tensor_ff_parallel
+        """Shards of a weight matrix in all."""
+        return self.total("slices_of_d") * self.total("slices_of_f")
 
     @property
     def pipeline_parallel(self) -> int:
-        """Pipeline-parallel degree in all."""
-        return math.prod(self.degrees_at("pipeline"))
+        """Stages in all."""
+        return self.total("pipeline")
 
     @property
     def expert_parallel(self) -> int:
-        """Expert-parallel degree in all."""
-        return math.prod(self.degrees_at("expert"))
+        """Groups of experts in all."""
+        return self.total("expert")
 
     @property
     def n_gpu(self) -> int:
@@ -125,12 +130,12 @@ class Parallelism:
     @property
     def level_products(self) -> tuple[int, ...]:
         """GPUs, nodes, ... that each level joins."""
-        by_level = zip(*(self.degrees_at(name) for name in DEGREES), strict=True)
+        by_level = zip(*(getattr(self, name) for name in DEGREES), strict=True)
         return tuple(math.prod(degrees) for degrees in by_level)
 
     def columns(self, levels: int) -> dict[str, Array]:
         """Degrees as float arrays of shape (levels, 1), filled up with ones."""
         return {
-            name: np.array(self.degrees_at(name) + (1,) * levels, dtype=float)[:levels, None]
+            name: np.array(getattr(self, name) + (1,) * levels, dtype=float)[:levels, None]
             for name in DEGREES
         }

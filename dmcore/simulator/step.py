@@ -232,7 +232,7 @@ def training_step(
     extras = model.extras
     values = {
         "L": float(model.layers),
-        "E": float(model.sparsity),
+        "E": float(model.experts),
         "N_PP": float(parallelism.pipeline_parallel),
         "N_EP": float(parallelism.expert_parallel),
         "K": float(parallelism.microbatches),
@@ -246,8 +246,8 @@ def training_step(
         layer = attention_seconds(
             gpu,
             model,
-            float(parallelism.tensor_model_parallel),
-            float(parallelism.tensor_ff_parallel),
+            float(parallelism.total("slices_of_d")),
+            float(parallelism.total("slices_of_f")),
             attention_tokens(model, parallelism),
         )
         matmul += value_of(attention_step_time(), **values, t_attention=layer)
@@ -314,21 +314,21 @@ def _check_possible(gpu: GPU, model: Model, parallelism: Parallelism) -> None:
                 f"got {joined}"
             )
     divided = {
-        "tensor_model": ("d_model", parallelism.tensor_model_parallel, model.d_model),
-        "tensor_ff": ("d_ff", parallelism.tensor_ff_parallel, model.d_ff),
+        "slices_of_d": ("d_model", parallelism.total("slices_of_d"), model.d_model),
+        "slices_of_f": ("d_ff", parallelism.total("slices_of_f"), model.d_ff),
         "pipeline": ("layers", parallelism.pipeline_parallel, model.layers),
-        "expert": ("sparsity", parallelism.expert_parallel, model.sparsity),
+        "expert": ("experts", parallelism.expert_parallel, model.experts),
         "data": ("batch_tokens", parallelism.data_parallel, model.batch_tokens),
     }
     for name, (whole_name, degree, whole) in divided.items():
         if whole % degree:
             raise ValueError(f"{name} must divide {whole_name} {whole}, got a degree of {degree}")
-    if model.extras.attention and model.d_model % parallelism.tensor_ff_parallel:
+    if model.extras.attention and model.d_model % parallelism.total("slices_of_f"):
         raise ValueError(
-            f"tensor_ff must divide d_model {model.d_model} for attention, "
-            f"got a degree of {parallelism.tensor_ff_parallel}"
+            f"slices_of_f must divide d_model {model.d_model} for attention, "
+            f"got a degree of {parallelism.total('slices_of_f')}"
         )
-    tokens = model.batch_tokens // (model.sparsity * parallelism.data_parallel)
+    tokens = model.batch_tokens // (model.experts * parallelism.data_parallel)
     if tokens == 0 or tokens % parallelism.microbatches:
         raise ValueError(
             "microbatches must divide the tokens that a replica has for each expert, "

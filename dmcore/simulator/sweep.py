@@ -25,6 +25,7 @@ from dmcore.models.laws import BatchScaling, ShapeLaw
 from dmcore.models.model import Extras, Model
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.search import NothingFitsError, smallest_cluster
+from dmcore.simulator.split import DEGREES
 from dmcore.simulator.step import TrainingStep
 
 __all__ = ["D_MODELS", "Sweep", "sweep"]
@@ -51,21 +52,21 @@ class Sweep:
     ----------
     gpu : GPU
         The accelerator.
-    d_model, d_ff, layers, sparsity : numpy.ndarray of int
+    d_model, d_ff, layers, experts : numpy.ndarray of int
         Shape of each model.
     batch_tokens, params : numpy.ndarray of int
         Tokens in a batch; parameters. A column of whole numbers that passes 2**63 is of floats.
     training_flop : numpy.ndarray of float
         Training compute, FLOP.
     n_gpu : numpy.ndarray of int
-        The smallest cluster of sparsity * 2**i GPUs that ends the run in time.
+        The smallest cluster of experts * 2**i GPUs that ends the run in time.
     utilization : numpy.ndarray of float
         Share of the peak arithmetic rate that is used.
     months : numpy.ndarray of float
         Duration of the run in months.
-    data_parallel, tensor_parallel, tensor_model_parallel, tensor_ff_parallel : numpy.ndarray of int
-        Degrees of the fastest way to split the step; ``tensor_parallel`` is the product of the
-        slices of d_model and of d_ff.
+    data_parallel, tensor_parallel, slices_of_d, slices_of_f : numpy.ndarray of int
+        Degrees of the fastest way to split the step over all levels of the network;
+        ``tensor_parallel`` is the product of the slices of d_model and of d_ff.
     pipeline_parallel, expert_parallel, microbatches, interleaving : numpy.ndarray of int
         The same, and the schedule of the pipeline.
     zero_bubble : numpy.ndarray of bool
@@ -80,7 +81,7 @@ class Sweep:
     d_model: Ints
     d_ff: Ints
     layers: Ints
-    sparsity: Ints
+    experts: Ints
     batch_tokens: Ints
     params: Ints
     training_flop: Floats
@@ -89,8 +90,8 @@ class Sweep:
     months: Floats
     data_parallel: Ints
     tensor_parallel: Ints
-    tensor_model_parallel: Ints
-    tensor_ff_parallel: Ints
+    slices_of_d: Ints
+    slices_of_f: Ints
     pipeline_parallel: Ints
     expert_parallel: Ints
     microbatches: Ints
@@ -161,7 +162,7 @@ class Sweep:
         shown = {
             "d_model": "{:,}",
             "layers": "{:,}",
-            "sparsity": "{:,}",
+            "experts": "{:,}",
             "batch_tokens": "{:,}",
             "training_flop": "{:.2e}",
             "n_gpu": "{:,}",
@@ -206,6 +207,8 @@ def _column(values: list[Any], dtype: type | None) -> Any:
 
 
 def _figure(step: TrainingStep, name: str) -> Any:
+    if name in DEGREES:
+        return step.parallelism.total(name)
     for source in (step, step.model, step.parallelism):
         if hasattr(source, name):
             return getattr(source, name)

@@ -138,15 +138,15 @@ def score_seconds(gpu: GPU, model: Model, tensor_parallel: Any, tokens: Any) -> 
 
 
 def attention_seconds(
-    gpu: GPU, model: Model, tensor_model: Any, tensor_ff: Any, tokens: Any
+    gpu: GPU, model: Model, slices_of_d: Any, slices_of_f: Any, tokens: Any
 ) -> Any:
     """Seconds of one layer's attention on one microbatch; degrees and tokens are floats or arrays."""
-    ds, hs = model.d_model / tensor_model, model.d_model / tensor_ff
+    ds, hs = model.d_model / slices_of_d, model.d_model / slices_of_f
     projections = sum(
         count * matmul_seconds(gpu, d1, d2, tokens, model.word_bytes, gradient)
         for count, d1, d2, gradient in _projections(ds, hs, model.extras.forward_passes)
     )
-    scores = score_seconds(gpu, model, tensor_model * tensor_ff, tokens)
+    scores = score_seconds(gpu, model, slices_of_d * slices_of_f, tokens)
     return projections + scores + score_kernels(model.extras) * gpu.matmul_latency_s
 
 
@@ -156,13 +156,13 @@ def layer_products(
     """Products of a layer and microbatch on one GPU: count, sides, tokens, whether of a gradient."""
     ds, fs, tokens = shard(model, parallelism)
     passes = model.extras.forward_passes
-    experts = model.sparsity / parallelism.expert_parallel
+    experts = model.experts / parallelism.expert_parallel
     for count, gradient in ((passes + 1, False), (1, True)):
         for d1, d2 in ((ds, fs), (fs, ds)):
             yield experts * count, d1, d2, tokens, gradient
     if model.extras.attention:
         together = attention_tokens(model, parallelism)
-        hs = model.d_model / parallelism.tensor_ff_parallel
+        hs = model.d_model / parallelism.total("slices_of_f")
         for count, d1, d2, gradient in _projections(ds, hs, passes):
             yield count, d1, d2, together, gradient
 
@@ -207,10 +207,10 @@ def activation_bytes(
 
 def shard(model: Model, parallelism: Parallelism) -> tuple[int, int, int]:
     """Sides of a shard of a weight matrix, and tokens of a nanobatch that meets it."""
-    replicas = parallelism.data_parallel * parallelism.microbatches * model.sparsity
+    replicas = parallelism.data_parallel * parallelism.microbatches * model.experts
     return (
-        model.d_model // parallelism.tensor_model_parallel,
-        model.d_ff // parallelism.tensor_ff_parallel,
+        model.d_model // parallelism.total("slices_of_d"),
+        model.d_ff // parallelism.total("slices_of_f"),
         model.batch_tokens // replicas,
     )
 

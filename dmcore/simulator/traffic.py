@@ -172,8 +172,8 @@ def traffic(
     n_gpu: float | Array,
     *,
     data: Array,
-    tensor_model: Array,
-    tensor_ff: Array,
+    slices_of_d: Array,
+    slices_of_f: Array,
     pipeline: Array,
     expert: Array,
     interleaving: Array,
@@ -202,8 +202,8 @@ def traffic(
         return bandwidth, latency.sum(axis=0)
 
     model_words, ff_words, rounds = load.tensor_all_reduces
-    model_bw, model_latency = all_reduce(tensor_model, model_words, rounds, load.batch_tokens)
-    ff_bw, ff_latency = all_reduce(tensor_ff, ff_words, rounds, load.batch_tokens)
+    model_bw, model_latency = all_reduce(slices_of_d, model_words, rounds, load.batch_tokens)
+    ff_bw, ff_latency = all_reduce(slices_of_f, ff_words, rounds, load.batch_tokens)
     data_bw, data_latency = all_reduce(data, load.params - load.attention_params, 1.0, 1.0)
     if load.attention_params:
         shared_bw, data_latency = all_reduce(data * expert, load.attention_params, 1.0, 1.0)

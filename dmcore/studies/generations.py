@@ -282,8 +282,8 @@ def gtx_580_run(gpu: GPU | None = None, word_bytes: int = 4) -> TrainingStep:
     split = Parallelism(
         data=(1, 1024),
         pipeline=(1, 32),
-        tensor_model=(2, 4),
-        tensor_ff=(4, 16),
+        slices_of_d=(2, 4),
+        slices_of_f=(4, 16),
         microbatches=64,
         zero_bubble=True,
     )
