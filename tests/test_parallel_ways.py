@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dmcore import GPUS
 from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks import network
-from dmcore.chapters.ring import ring_all_reduce
-from dmcore.chapters.schedule import idle_share, plain_schedule
-from dmcore.chapters.slicing import Slicing, words_by_way
 from dmcore.simulator import pipeline, traffic
+from dmcore.studies.ring import ring_all_reduce
+from dmcore.studies.schedule import idle_share, plain_schedule
+from dmcore.studies.slicing import Slicing, words_by_way
 
 DEGREES = st.integers(1, 4)
 

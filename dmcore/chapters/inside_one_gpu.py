@@ -1,10 +1,8 @@
-"""Figures, equations and worked numbers of the chapter on one GPU."""
+"""Figures of the chapter on one GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -13,29 +11,24 @@ import sympy as sp
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols
 from dmcore.chapters.common import DATA_SHEET_GPUS
 from dmcore.hardware.gpu import GPU, GPUS, get_gpu
-from dmcore.show.equation import Equation, in_pieces
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
 from dmcore.simulator import matmul as model
+from dmcore.studies.one_gpu import share_of_useful_rate, tile_side, tokens_for_share
 
 __all__ = [
     "BAR_CHOICES",
     "BAR_CONTROLS",
-    "Boundary",
     "bars",
-    "boundaries",
     "ceilings_explorer",
-    "equations",
     "generations",
     "rates",
     "tiles",
-    "tokens_for_share",
 ]
 
 _TOKENS = Axis("nanobatch", 8, 16384, "tokens", log=True)
@@ -46,140 +39,9 @@ _COLOR_OF = dict(zip(_PARTS, (COLORS[1], COLORS[4], COLORS[3], COLORS[0], COLORS
 _SQUARE = 8192
 
 
-# ------------------------------------------------------------------------------------ equations
-
-
-@cache
-def equations() -> Mapping[str, Equation]:
-    """The simulator's expressions of one matrix product on an H100, by label, piece by piece."""
-    count, rows, columns, too_big = simulator_symbols("k rho gamma theta")
-    capacity, l2 = simulator_symbols("C_tile C_L2")
-
-    def short(expr: sp.Expr, held: sp.Expr) -> sp.Expr:
-        (not_kept,) = expr.atoms(sp.sign)
-        pieces = {
-            sp.Max(0, not_kept): too_big,
-            model.tile_rows(held): rows,
-            model.tile_count(held): count,
-        }
-        return in_pieces(expr, pieces).subs(count / rows, columns)
-
-    seconds, total, flop = simulator_symbols("t_matmul B_HBM A")
-    l2_total, among_sms, inner = simulator_symbols("B_L2 B_SM B_reg")
-    parts = {
-        model.hbm_bytes(): total,
-        model.l2_bytes(False, True): l2_total,
-        model.among_sms_bytes(False, True): among_sms,
-        model.register_bytes(): inner,
-        model.matmul_flop(): flop,
-    }
-    found = (
-        Equation("eq-tile-count", count, model.tile_count(capacity)),
-        Equation(
-            "eq-tile-rows",
-            rows,
-            in_pieces(model.tile_rows(capacity), {model.tile_count(capacity): count}),
-        ),
-        Equation("eq-hbm-bytes", total, short(model.hbm_bytes(), l2)),
-        Equation("eq-hbm-gradient-bytes", total, short(model.hbm_bytes(True), l2)),
-        Equation("eq-matmul-flop", flop, model.matmul_flop()),
-        Equation("eq-matmul-time", seconds, in_pieces(model.time_expression(False, True), parts)),
-    )
-    return {equation.label: equation for equation in found}
-
-
-# ------------------------------------------------------------------------------- worked numbers
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """What crosses one boundary of a GPU's memory in one matrix product.
-
-    Attributes
-    ----------
-    name : str
-        The levels that it parts.
-    capacity : float
-        Bytes of a tile's room in the lower level.
-    rows, columns : float
-        Tiles that the weight matrix is cut into, as real numbers.
-    moved : float
-        Bytes that cross.
-    """
-
-    name: str
-    capacity: float
-    rows: float
-    columns: float
-    moved: float
-
-
-def boundaries(
-    gpu: GPU | str, d1: float, d2: float, tokens: float, weight_gradient: bool = False
-) -> tuple[Boundary, ...]:
-    """Tiles and bytes at each of the three boundaries, from the main memory inwards.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown or a size is not positive.
-    """
-    gpu = get_gpu(gpu)
-    values = {"d_1": d1, "d_2": d2, "z": tokens, "w": 2.0, **model.gpu_values(gpu)}
-    joined = gpu.distributed_shared_memory
-    (room,) = simulator_symbols("C_tile")
-    sms = values["C_SM"] * (values["N_SM"] if joined else 1)
-    capacities = {
-        "HBM to L2": (values["C_L2"], model.hbm_bytes(weight_gradient)),
-        "L2 to SMs": (sms, model.l2_bytes(weight_gradient, joined)),
-        "SM to registers": (values["C_reg"], model.register_bytes(weight_gradient)),
-    }
-    return tuple(
-        Boundary(
-            name,
-            capacity,
-            _value(model.tile_rows(room), {**values, "C_tile": capacity}),
-            _value(model.tile_columns(room), {**values, "C_tile": capacity}),
-            _value(moved, values),
-        )
-        for name, (capacity, moved) in capacities.items()
-    )
-
-
-def tokens_for_share(gpu: GPU | str, side: int, share: float, weight_gradient: bool = False) -> int:
-    """Least nanobatch, in steps of 8 tokens, that reaches a share of the useful rate.
-
-    For square weights of that side.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown, or no nanobatch of up to 2**16 tokens reaches the share.
-    """
-    gpu = get_gpu(gpu)
-    tokens = np.arange(8, 2**16 + 1, 8)
-    enough = _share(gpu, side, tokens, weight_gradient) >= share
-    if not enough.any():
-        raise ValueError(f"share must be within reach of 2**16 tokens, got {share!r}")
-    return int(tokens[np.argmax(enough)])
-
-
-def _value(expr: sp.Expr, values: Mapping[str, float]) -> float:
-    return float(evaluate(expr, {symbol: values[symbol.name] for symbol in expr.free_symbols}))
-
-
 def _whole_tokens(low: float, high: float) -> Any:
     """Nanobatches that fill the units of 8 tokens, evenly over a logarithmic axis."""
     return np.unique(8 * np.round(np.geomspace(low, high, 400) / 8))
-
-
-def _share(gpu: GPU, side: float, tokens: Any, weight_gradient: bool = False) -> Any:
-    """Share of the useful rate that square weights reach."""
-    seconds = model.matmul_time(gpu, side, side, tokens, weight_gradient)
-    return FLOP_PER_MAC * side**2 * tokens / seconds / gpu.useful_flop_per_s
-
-
-# -------------------------------------------------------------------------------------- figures
 
 
 def rates() -> SvgFigure:
@@ -189,7 +51,7 @@ def rates() -> SvgFigure:
     useful, peak = gpu.useful_flop_per_s / 1e12, gpu.peak_flop_per_s / 1e12
     at = 512
     told = ", ".join(
-        f"{side} by {side}: {readable(float(_share(gpu, side, at)) * useful)}"
+        f"{side} by {side}: {readable(float(share_of_useful_rate(gpu, side, at)) * useful)}"
         for side in (1024, 2048, 4096, _SQUARE)
     )
     alt = (
@@ -208,7 +70,7 @@ def rates() -> SvgFigure:
         for (side, level), color in zip(
             levels.items(), (COLORS[5], COLORS[4], COLORS[2], COLORS[0]), strict=True
         ):
-            found = _share(gpu, side, tokens) * useful
+            found = share_of_useful_rate(gpu, side, tokens) * useful
             axes.plot(tokens, found, color=color)
             right = side < _SQUARE
             axes.annotate(
@@ -251,19 +113,14 @@ def _shade_binding(axes: Axes, gpu: GPU) -> None:
 def tiles() -> SvgFigure:
     """The tiles of 8192 x 8192 weights on an H100, drawn to scale; one SM's tile is magnified."""
     gpu = GPUS["H100 SXM"]
-    values = {"d_1": _SQUARE, "d_2": _SQUARE, "w": 2.0}
     figures = model.gpu_values(gpu)
-    (room,) = simulator_symbols("C_tile")
-    held = {
+    rooms = {
         "L2": figures["C_L2"],
         "all": figures["C_SM"] * figures["N_SM"],
         "SM": figures["C_SM"],
         "registers": figures["C_reg"],
     }
-    sides = {
-        name: _SQUARE / _value(model.tile_rows(room), {**values, "C_tile": capacity})
-        for name, capacity in held.items()
-    }
+    sides = {name: tile_side(room, _SQUARE) for name, room in rooms.items()}
     alt = (
         f"A weight matrix of {_SQUARE} by {_SQUARE} to scale. It is cut into tiles of "
         f"{sides['L2']:.0f} channels for L2. All SMs together hold a square of {sides['all']:.0f}, "
@@ -371,7 +228,7 @@ def generations() -> SvgFigure:
             "H100 SXM": (620, 62, "left"),
         }
         for (name, count), color in zip(reached.items(), COLORS, strict=False):
-            shares = _share(GPUS[name], _SQUARE, tokens) * 100
+            shares = share_of_useful_rate(GPUS[name], _SQUARE, tokens) * 100
             axes.plot(tokens, shares, color=color)
             axes.plot([count], [90], "o", color=color, markersize=5)
             x, y, side = places[name]

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from dmcore.algebra.symbols import simulator_symbols
-from dmcore.chapters.ring import ring_all_reduce
-from dmcore.chapters.schedule import idle_share, plain_schedule
-from dmcore.chapters.slicing import Share, Slicing
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas
 from dmcore.simulator.pipeline import bubble_fraction
+from dmcore.studies.ring import ring_all_reduce
+from dmcore.studies.schedule import idle_share, plain_schedule
+from dmcore.studies.slicing import Share, Slicing
 
 __all__ = [
     "DEGREE_MENUS",

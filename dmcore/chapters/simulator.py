@@ -1,151 +1,32 @@
-"""Figures, equations and searched runs of the chapter on the simulator."""
+"""Figures of the chapter on the simulator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import sympy as sp
 
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.hardware.gpu import GPUS
-from dmcore.models import laws
 from dmcore.models.model import Model
-from dmcore.show.equation import Equation, in_pieces
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
-from dmcore.simulator import pipeline, traffic
 from dmcore.simulator.search import NothingFitsError, best_parallelism
 from dmcore.simulator.step import TrainingStep
-from dmcore.simulator.times import arithmetic_time, cluster_memory, matmul_step_time
+from dmcore.studies.one_model import CAUSES, best_splits, causes, in_full, in_words
 
 __all__ = [
-    "CAUSES",
     "STEP_CHOICES",
-    "best_splits",
     "breakdown",
-    "causes",
-    "equations",
-    "in_words",
     "one_step",
     "strong_scaling",
-    "with_hops",
 ]
 
-#: Width of GPT-3, the model of the chapter.
-WIDTH = 12288
-#: What a step's time goes to, and the parts of a step that each one joins.
-CAUSES: Mapping[str, tuple[str, ...]] = {
-    "arithmetic": ("matmul arithmetic",),
-    "memory": ("matmul shared memory", "matmul L2", "matmul HBM"),
-    "kernel latency": ("matmul latency",),
-    "network": (
-        "tensor, pipeline and expert bandwidth",
-        "bubble",
-        "tensor, pipeline and expert latency",
-    ),
-    "gradients": ("data bandwidth", "data latency"),
-}
 _COLOR_OF = dict(zip(CAUSES, (COLORS[0], COLORS[1], COLORS[5], COLORS[3], COLORS[2]), strict=True))
 _CLUSTER = Axis("GPUs in the cluster", 2**9, 2**23, log=True)
 _SHARE = Axis("utilization", 0, 80, "%")
-
-
-# ------------------------------------------------------------------------------------ equations
-
-
-@cache
-def equations() -> Mapping[str, Equation]:
-    """The simulator's expressions of one training step, by label."""
-    ideal, matmul, reduce, reduce_wait = simulator_symbols("t_ideal t_matmul t_reduce t_wait")
-    crossings, crossed = simulator_symbols("crossings n_cross")
-    transfer, hops = simulator_symbols("t_transfer t_hops")
-    bubble, busy, schedule, held = simulator_symbols("x_bubble x_busy t_schedule B_cluster")
-    (depth,) = symbols("L")
-    found = (
-        Equation("eq-sim-layers", depth, laws.layer_law().evalf(5)),
-        Equation("eq-sim-ideal", ideal, arithmetic_time()),
-        Equation("eq-sim-matmul", matmul, matmul_step_time()),
-        Equation("eq-sim-all-reduce", reduce, sp.factor(traffic.all_reduce_bandwidth_time())),
-        Equation("eq-sim-all-reduce-wait", reduce_wait, traffic.all_reduce_latency()),
-        Equation("eq-sim-crossings", crossed, traffic.boundaries_crossing()),
-        Equation(
-            "eq-sim-transfer",
-            transfer,
-            traffic.point_to_point_bandwidth_time().subs(crossings, crossed),
-        ),
-        Equation("eq-sim-hops", hops, traffic.point_to_point_latency().subs(crossings, crossed)),
-        Equation("eq-sim-bubble", bubble, pipeline.bubble_fraction()),
-        Equation(
-            "eq-sim-schedule",
-            schedule,
-            in_pieces(pipeline.pipeline_time(False), {1 - pipeline.bubble_fraction(): busy}).subs(
-                busy, 1 - bubble
-            ),
-        ),
-        Equation("eq-sim-zero-bubble", schedule, pipeline.pipeline_time(True)),
-        Equation("eq-sim-zero-bubble-latency", schedule, pipeline.pipeline_time(True, True)),
-        Equation("eq-sim-memory", held, cluster_memory()),
-    )
-    return {equation.label: equation for equation in found}
-
-
-# ------------------------------------------------------------------------------- searched runs
-
-
-@cache
-def best_splits(
-    gpu: str = "H100 SXM", d_model: int = WIDTH, low: int = 9, high: int = 23
-) -> Mapping[int, TrainingStep]:
-    """The fastest step of the model of a width on 2**low to 2**high GPUs; sizes that fit only."""
-    shape = Model.from_laws(d_model)
-    found: dict[int, TrainingStep] = {}
-    for power in range(low, high + 1):
-        try:
-            found[2**power] = best_parallelism(gpu, shape, 2**power)
-        except NothingFitsError:
-            continue
-    return found
-
-
-def causes(step: TrainingStep) -> dict[str, float]:
-    """Share of the step that goes to each of :data:`CAUSES`."""
-    return {
-        name: sum(step.parts[part] for part in parts) / step.step_s
-        for name, parts in CAUSES.items()
-    }
-
-
-def with_hops(hop_s: float, n_gpu: int, *, zero_bubble_latency: bool) -> TrainingStep:
-    """The fastest step on H100s whose network hops take that many seconds."""
-    gpu = GPUS["H100 SXM"]
-    levels = tuple(replace(level, latency_s=hop_s) for level in gpu.network)
-    return best_parallelism(
-        replace(gpu, network=levels),
-        Model.from_laws(WIDTH),
-        n_gpu,
-        zero_bubble_latency=zero_bubble_latency,
-    )
-
-
-def in_words(step: TrainingStep) -> str:
-    """The split of a step: its degrees that are more than one, as a product."""
-    split = step.parallelism
-    degrees = {
-        "data": split.data_parallel,
-        "tensor": split.tensor_parallel,
-        "pipeline": split.pipeline_parallel,
-        "expert": split.expert_parallel,
-    }
-    told = [f"{_in_full(degree)} {name}" for name, degree in degrees.items() if degree > 1]
-    return " × ".join(told) or "one GPU"
-
-
-# -------------------------------------------------------------------------------------- figures
 
 
 def strong_scaling() -> SvgFigure:
@@ -157,9 +38,7 @@ def strong_scaling() -> SvgFigure:
     limit = 0.8 * useful
     end = sizes[percent > limit].max()
     shown = {size: found[size] for size in (2**11, int(end), 2**20, 2**23)}
-    told = ", ".join(
-        f"{_in_full(size)} GPUs {step.utilization:.0%}" for size, step in shown.items()
-    )
+    told = ", ".join(f"{in_full(size)} GPUs {step.utilization:.0%}" for size, step in shown.items())
     alt = f"Utilization of one model falls as its cluster grows: {told}."
     with canvas(alt, height=3.6) as ((axes,), finish):
         scale_axis(axes, "x", _CLUSTER)
@@ -200,7 +79,7 @@ def breakdown() -> SvgFigure:
     told = ", ".join(f"{name} {share:.0%}" for name, share in last.items())
     alt = (
         "Share of a step by cause against the cluster's size: all arithmetic at first. "
-        f"With {_in_full(sizes[-1])} GPUs: {told}."
+        f"With {in_full(sizes[-1])} GPUs: {told}."
     )
     with canvas(alt, height=4.0) as ((axes,), finish):
         bottom = np.zeros(len(sizes))
@@ -245,7 +124,7 @@ STEP_CHOICES: Mapping[str, tuple[str, ...]] = {
 
 def one_step(gpu: str = "H100 SXM", d_model: str = "12288", gpus: str = "1048576") -> SvgFigure:
     """Where the time of one step goes (ms), and the fastest split in words."""
-    title = f"d_model {d_model} on {_in_full(int(gpus))} × {gpu}"
+    title = f"d_model {d_model} on {in_full(int(gpus))} × {gpu}"
     try:
         step = best_parallelism(gpu, Model.from_laws(int(d_model)), int(gpus))
     except NothingFitsError as reason:
@@ -283,10 +162,6 @@ def one_step(gpu: str = "H100 SXM", d_model: str = "12288", gpus: str = "1048576
         axes.set_xlabel("time in a step (ms)")
         axes.grid(visible=False, axis="y")
         return finish()
-
-
-def _in_full(number: int) -> str:
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _empty(title: str, reason: str) -> SvgFigure:

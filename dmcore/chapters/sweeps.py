@@ -17,7 +17,6 @@ from dmcore.simulator.sweep import Sweep, sweep
 
 __all__ = [
     "COMPUTE",
-    "better_networks",
     "ends",
     "gpus_needed",
     "mix",
@@ -33,14 +32,14 @@ Floats = NDArray[np.float64]
 COMPUTE = Axis("training compute", 1e24, 1e33, "FLOP", log=True)
 _UTILIZATION = Axis("utilization", 0, 1, "%", 0.01)
 
-#: The paper's hypothetical H100s that the chapter compares, with the words for each.
-NETWORKS: Mapping[str, str] = {
-    "H100 SXM": "as it is",
-    "H100 SXM Low Latency": "low latency",
-    "H100 SXM Global NVLink": "flat NVLink",
-    "H100 SXM Global NVLink and LL": "both",
-    "H100 SXM Infinite Network and LL": "infinite network, low latency",
-}
+#: The paper's hypothetical H100s, beside those with a data sheet.
+NETWORKS = (
+    "H100 SXM",
+    "H100 SXM Low Latency",
+    "H100 SXM Global NVLink",
+    "H100 SXM Global NVLink and LL",
+    "H100 SXM Infinite Network and LL",
+)
 
 
 def utilization(
@@ -218,14 +217,6 @@ def gpus_needed(sweeps: Mapping[str, Sweep]) -> SvgFigure:
                 color=color,
             )
         return finish()
-
-
-def better_networks(**options: object) -> dict[str, Sweep]:
-    """Sweeps of the H100 and the paper's hypotheses about its network, by the words for each."""
-    return {
-        words: sweep(name, **options)  # type: ignore[arg-type]
-        for name, words in NETWORKS.items()
-    }
 
 
 def own_sweep(sparse: bool = False) -> Callable[..., SvgFigure]:

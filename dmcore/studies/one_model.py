@@ -1,0 +1,171 @@
+"""One model on more and more GPUs: its fastest split on each cluster, and where the time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+
+import sympy as sp
+
+from dmcore.algebra.equation import Equation, in_pieces
+from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.hardware.gpu import GPUS
+from dmcore.models import laws
+from dmcore.models.model import Model
+from dmcore.simulator import pipeline, traffic
+from dmcore.simulator.search import NothingFitsError, best_parallelism
+from dmcore.simulator.step import TrainingStep
+from dmcore.simulator.times import arithmetic_time, cluster_memory, matmul_step_time
+
+__all__ = [
+    "CAUSES",
+    "WIDTH",
+    "best_splits",
+    "causes",
+    "equations",
+    "in_full",
+    "in_words",
+    "with_hops",
+]
+
+#: Width of GPT-3, the model of the chapter.
+WIDTH = 12288
+#: What a step's time goes to, and the parts of a step that each one joins.
+CAUSES: Mapping[str, tuple[str, ...]] = {
+    "arithmetic": ("matmul arithmetic",),
+    "memory": ("matmul shared memory", "matmul L2", "matmul HBM"),
+    "kernel latency": ("matmul latency",),
+    "network": (
+        "tensor, pipeline and expert bandwidth",
+        "bubble",
+        "tensor, pipeline and expert latency",
+    ),
+    "gradients": ("data bandwidth", "data latency"),
+}
+
+
+@cache
+def equations() -> Mapping[str, Equation]:
+    """The simulator's expressions of one training step, by label.
+
+    Examples
+    --------
+    >>> equations()["eq-sim-ideal"].left
+    t_ideal
+    """
+    ideal, matmul, reduce, reduce_wait = simulator_symbols("t_ideal t_matmul t_reduce t_wait")
+    crossings, crossed = simulator_symbols("crossings n_cross")
+    transfer, hops = simulator_symbols("t_transfer t_hops")
+    bubble, busy, schedule, held = simulator_symbols("x_bubble x_busy t_schedule B_cluster")
+    (depth,) = symbols("L")
+    found = (
+        Equation("eq-sim-layers", depth, laws.layer_law().evalf(5)),
+        Equation("eq-sim-ideal", ideal, arithmetic_time()),
+        Equation("eq-sim-matmul", matmul, matmul_step_time()),
+        Equation("eq-sim-all-reduce", reduce, sp.factor(traffic.all_reduce_bandwidth_time())),
+        Equation("eq-sim-all-reduce-wait", reduce_wait, traffic.all_reduce_latency()),
+        Equation("eq-sim-crossings", crossed, traffic.boundaries_crossing()),
+        Equation(
+            "eq-sim-transfer",
+            transfer,
+            traffic.point_to_point_bandwidth_time().subs(crossings, crossed),
+        ),
+        Equation("eq-sim-hops", hops, traffic.point_to_point_latency().subs(crossings, crossed)),
+        Equation("eq-sim-bubble", bubble, pipeline.bubble_fraction()),
+        Equation(
+            "eq-sim-schedule",
+            schedule,
+            in_pieces(pipeline.pipeline_time(False), {1 - pipeline.bubble_fraction(): busy}).subs(
+                busy, 1 - bubble
+            ),
+        ),
+        Equation("eq-sim-zero-bubble", schedule, pipeline.pipeline_time(True)),
+        Equation("eq-sim-zero-bubble-latency", schedule, pipeline.pipeline_time(True, True)),
+        Equation("eq-sim-memory", held, cluster_memory()),
+    )
+    return {equation.label: equation for equation in found}
+
+
+@cache
+def best_splits(
+    gpu: str = "H100 SXM", d_model: int = WIDTH, low: int = 9, high: int = 23
+) -> Mapping[int, TrainingStep]:
+    """The fastest step of the model of a width on 2**low to 2**high GPUs; sizes that fit only.
+
+    Examples
+    --------
+    >>> [in_words(step) for step in best_splits("H100 SXM", 12288, 11, 11).values()]
+    ['32 tensor × 64 pipeline']
+    """
+    shape = Model.from_laws(d_model)
+    found: dict[int, TrainingStep] = {}
+    for power in range(low, high + 1):
+        try:
+            found[2**power] = best_parallelism(gpu, shape, 2**power)
+        except NothingFitsError:
+            continue
+    return found
+
+
+def causes(step: TrainingStep) -> dict[str, float]:
+    """Share of the step that goes to each of :data:`CAUSES`.
+
+    Examples
+    --------
+    >>> (step,) = best_splits("H100 SXM", 12288, 11, 11).values()
+    >>> round(causes(step)["arithmetic"], 3)
+    0.999
+    """
+    return {
+        name: sum(step.parts[part] for part in parts) / step.step_s
+        for name, parts in CAUSES.items()
+    }
+
+
+def with_hops(hop_s: float, n_gpu: int, *, zero_bubble_latency: bool) -> TrainingStep:
+    """The fastest step on H100s whose network hops take that many seconds.
+
+    Examples
+    --------
+    >>> round(with_hops(10e-6, 4096, zero_bubble_latency=True).utilization, 3)
+    0.697
+    """
+    gpu = GPUS["H100 SXM"]
+    levels = tuple(replace(level, latency_s=hop_s) for level in gpu.network)
+    return best_parallelism(
+        replace(gpu, network=levels),
+        Model.from_laws(WIDTH),
+        n_gpu,
+        zero_bubble_latency=zero_bubble_latency,
+    )
+
+
+def in_words(step: TrainingStep) -> str:
+    """The split of a step: its degrees that are more than one, as a product.
+
+    Examples
+    --------
+    >>> in_words(best_parallelism("H100 SXM", Model.from_laws(12288), 4096))
+    '2 data × 32 tensor × 64 pipeline'
+    """
+    split = step.parallelism
+    degrees = {
+        "data": split.data_parallel,
+        "tensor": split.tensor_parallel,
+        "pipeline": split.pipeline_parallel,
+        "expert": split.expert_parallel,
+    }
+    told = [f"{in_full(degree)} {name}" for name, degree in degrees.items() if degree > 1]
+    return " × ".join(told) or "one GPU"
+
+
+def in_full(number: int) -> str:
+    """A whole number with all its digits, in groups of three.
+
+    Examples
+    --------
+    >>> in_full(1048576).split()
+    ['1', '048', '576']
+    """
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
