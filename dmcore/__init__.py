@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dmcore.hardware.gpu import GPUS as GPUS
     from dmcore.hardware.gpu import NetworkLevel as NetworkLevel
     from dmcore.hardware.gpu import get_gpu as get_gpu
+    from dmcore.models.laws import BatchLaw as BatchLaw
+    from dmcore.models.laws import ShapeLaw as ShapeLaw
     from dmcore.models.model import Extras as Extras
     from dmcore.models.model import Model as Model
     from dmcore.simulator.matmul import matmul_time as matmul_time
@@ -41,6 +43,8 @@ _HOMES = {
     "critical_compute": "bottlenecks.limits",
     "latency_limit": "bottlenecks.limits",
     "matmul_time": "simulator.matmul",
+    "BatchLaw": "models.laws",
+    "ShapeLaw": "models.laws",
     "Extras": "models.model",
     "Model": "models.model",
     "Parallelism": "simulator.split",

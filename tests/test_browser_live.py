@@ -14,7 +14,8 @@ from chapter_explorers import explorers
 from test_live import grid, small
 
 from dmcore import sweep
-from dmcore.chapters.your_cluster import BATCH_LAWS, cluster
+from dmcore.chapters.your_cluster import cluster
+from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.explorer import Menu
 from dmcore.show.page import LiveFigure
 
@@ -539,7 +540,8 @@ def test_sweeps_to_pick(browser, homes, kind):
             ):
                 page.locator(f"[id='fig-sweeps-{kind}--{key}']").select_option(option)
             page.evaluate(DRAWN)
-            found = sweep(gpu, kind == "sparse", BATCH_LAWS[words], duration_years=months / 12)
+            law = next(law for law in BATCH_LAWS.values() if law.words == words)
+            found = sweep(gpu, kind == "sparse", law, duration_years=months / 12)
             row = int(np.argmin(np.abs(np.log(found.training_flop / 1e29))))
             for label, value in (
                 ("Utilization", found.utilization[row] / 0.01),

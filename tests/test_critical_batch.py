@@ -19,7 +19,7 @@ from dmcore.bottlenecks import critical_batch
 from dmcore.chapters import critical_batch as figures
 from dmcore.evidence.batches import PUBLISHED_BATCHES, PublishedBatch
 from dmcore.evidence.training_runs import TRAINING_RUNS
-from dmcore.models.laws import BATCH_SCALINGS
+from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.plots import draw_explorer
 
 batches = st.floats(1e3, 1e10)
@@ -165,7 +165,7 @@ def test_figures_tell_their_numbers() -> None:
 
 def test_explorer_starts_at_the_anchor_and_draws_every_law() -> None:
     explorer = figures.batch_laws_explorer()
-    assert len(explorer.curves) == 1 + len(BATCH_SCALINGS)
+    assert len(explorer.curves) == 1 + len(BATCH_LAWS)
     yours = explorer.curves[0].expr
     values = explorer.with_values({"alpha_b": 0.4})
     needed = {name: values[name] for name in ("T_0", "b_0", "alpha_b")}

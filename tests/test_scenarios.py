@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dmcore import GPUS
 from dmcore.bottlenecks import limits
 from dmcore.chapters import ways_around as figures
-from dmcore.models.laws import SIMULATOR_YEAR_S, layers
+from dmcore.models.laws import DEPTH_LAWS, SIMULATOR_YEAR_S
 from dmcore.simulator.ends import falling, scaling_end
 from dmcore.simulator.sweep import D_MODELS, sweep
 from dmcore.studies import scenarios
@@ -127,7 +127,7 @@ def test_variants_change_what_they_say_and_nothing_else() -> None:
 
 
 def test_slower_depth_starts_with_the_papers_layers_and_has_half_its_power() -> None:
-    law = scenarios.rounded(scenarios.slower_depth())
+    layers, law = DEPTH_LAWS["default"], DEPTH_LAWS["half power"]
     assert law(12288, 4 * 12288) == layers(12288, 4 * 12288) == 192
     wide = 12288 * 64
     assert layers(wide, 4 * wide) / 192 == pytest.approx(64**0.75, rel=0.15)

@@ -16,7 +16,7 @@ from test_sweep import REFERENCE
 from dmcore import Model, Parallelism, best_parallelism, sweep, training_step
 from dmcore.chapters.your_cluster import cluster, pick_a_sweep
 from dmcore.hardware.gpu import GPUS, NetworkLevel
-from dmcore.models.laws import BATCH_SCALINGS, closest_round
+from dmcore.models.laws import BATCH_LAWS, ROUNDINGS, closest_round
 from dmcore.show.cluster import (
     FIGURES,
     SETTINGS,
@@ -60,7 +60,7 @@ def in_javascript(settings_list, **laws):
                 "figures": numbers_data({name: settings[name] for name in FIGURES}),
             },
             "sparse": bool(settings["sparse"]),
-            "batchLaw": BATCH_SCALINGS[int(settings["law"])],
+            "batchLaw": SPEC["laws"]["batchLaws"][int(settings["law"])],
             "seconds": settings["months"] * MONTH_S,
             "zeroBubbleLatency": bool(settings["zero_bubble_latency"]),
         }
@@ -81,13 +81,18 @@ def in_javascript(settings_list, **laws):
 
 
 def preset(name, sparse=False, law="default"):
-    values = {"base": list(GPUS).index(name), "sparse": sparse, "law": BATCH_SCALINGS.index(law)}
+    values = {"base": list(GPUS).index(name), "sparse": sparse, "law": list(BATCH_LAWS).index(law)}
     return {**cluster().defaults(), **figures_of(name), **values}
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_page_knows_every_rounding_of_a_batch_law(rounding):
+    assert f'"{rounding}":' in (LIVE / "simulator.js").read_text(encoding="utf-8")
 
 
 def anything(rng):
     """Settings that no preset has."""
-    settings = preset(rng.choice(list(GPUS)[:4]), rng.random() < 0.4, rng.choice(BATCH_SCALINGS))
+    settings = preset(rng.choice(list(GPUS)[:4]), rng.random() < 0.4, rng.choice(list(BATCH_LAWS)))
     for name in FIGURES:
         if not name.endswith("_size") and name != "eta":
             settings[name] *= float(np.exp(rng.uniform(-1.5, 1.5)))

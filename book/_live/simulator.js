@@ -76,6 +76,12 @@ function levelSizes(network, gpus) {
 
 // ------------------------------------------------------------------------------------- a model
 
+/** How the sequences of a batch become a whole number, by the names of ROUNDINGS in dmcore.models.laws. */
+const ROUNDINGS = {
+  "multiple of the experts": (sequences, experts) => experts * closestRound(sequences / experts),
+  "whole sequences down": (sequences) => Math.floor(sequences),
+};
+
 /** The model of a width that the scaling laws make. */
 export function makeModel(f, d, { sparse, batchLaw }, { seqLen, wordBytes, aspectRatio }) {
   const ff = aspectRatio * d;
@@ -84,10 +90,8 @@ export function makeModel(f, d, { sparse, batchLaw }, { seqLen, wordBytes, aspec
   const params = f.parameters(d, ff, layers, experts);
   const tokens = f.trainingTokens(params);
   const flop = f.trainingFlop(params, experts);
-  const sequences = f[`batch_${batchLaw}`](flop, experts, seqLen);
-  const rounded =
-    batchLaw === "none" ? Math.floor(sequences) : experts * closestRound(sequences / experts);
-  const batch = rounded * seqLen;
+  const sequences = f[`batch_${batchLaw.name}`](flop, experts, seqLen);
+  const batch = ROUNDINGS[batchLaw.rounding](sequences, experts) * seqLen;
   return { d, ff, layers, experts, params, tokens, flop, batch, w: wordBytes, steps: tokens / batch };
 }
 

@@ -25,7 +25,8 @@ _FLOP = 1 / FLOP_PER_MAC  # how many MAC one FLOP is
 _BATCH = Axis("batch", 4e4, 4e8, "tokens", log=True)
 _COMPUTE = Axis("training compute", 1e22 * _FLOP, 1e32 * _FLOP, "FLOP", _FLOP, log=True)
 _TOKENS = Axis("batch", 1e6, 1e10, "tokens", log=True)
-_LAW_NAMES = {"default": "simulator", "deepseek": "DeepSeek LLM", "none": "constant"}
+#: Where a line is labelled in the explorer, as a share of it, if not at its end.
+_LABEL_AT = {"default": 0.85, "deepseek": 0.86, "none": 0.5}
 
 
 def tradeoff() -> SvgFigure:
@@ -109,17 +110,17 @@ def _draw_stages(axes: Axes, stages: int, slots: int, per_stage: int) -> None:
 
 
 def batch_laws() -> SvgFigure:
-    """Batch (tokens) against training compute (FLOP): the three laws, and batches of known runs."""
+    """Batch (tokens) against training compute (FLOP): the laws by name, and batches of known runs."""
     explorer = batch_laws_explorer()
     told = "; ".join(
         f"{run.name} {readable(run.tokens, 2)} at {readable(run.flop, 2)} FLOP"
         for run in PUBLISHED_BATCHES
     )
     ends = {
-        name: float(evaluate(_law(name), T=1e31 * _FLOP) if _law(name).free_symbols else _law(name))
-        for name in _LAW_NAMES
+        law.label: float(_tokens(law).subs(symbols("T")[0], 1e31 * _FLOP))
+        for law in laws.BATCH_LAWS.values()
     }
-    reached = ", ".join(f"{_LAW_NAMES[name]} {readable(end, 2)}" for name, end in ends.items())
+    reached = ", ".join(f"{label} {readable(end, 2)}" for label, end in ends.items())
     alt = (
         f"Batch in tokens against training compute. At 10³¹ FLOP the laws give: {reached}. "
         f"Published batches: {told}."
@@ -128,10 +129,10 @@ def batch_laws() -> SvgFigure:
         scale_axis(axes, "x", explorer.x)
         scale_axis(axes, "y", explorer.y)
         xs = explorer.x_values() / explorer.x.per_unit
-        for name, color in zip(_LAW_NAMES, COLORS, strict=False):
-            ys = explorer.along_x(_law(name), explorer.defaults())
+        for law, color in zip(laws.BATCH_LAWS.values(), COLORS, strict=False):
+            ys = explorer.along_x(_tokens(law), explorer.defaults())
             axes.plot(xs, ys, color=color)
-            label_line(axes, xs, ys, _LAW_NAMES[name], color, 0.7)
+            label_line(axes, xs, ys, law.label, color, 0.7)
         places = {
             "GPT-3": (0, -14, "center"),
             "PaLM": (3, 5, "left"),
@@ -163,8 +164,8 @@ def batch_laws_explorer() -> Explorer:
         curves=(
             Curve(model.batch_law(), "your law", label_at=0.97),
             *(
-                Curve(_law(name), label, dashed=True, label_at=place)
-                for (name, label), place in zip(_LAW_NAMES.items(), (0.85, 0.86, 0.5), strict=True)
+                Curve(_tokens(law), law.label, dashed=True, label_at=_LABEL_AT.get(law.name))
+                for law in laws.BATCH_LAWS.values()
             ),
         ),
         controls=(batch, replace(exponent, default=0.1)),
@@ -178,11 +179,11 @@ def batch_laws_explorer() -> Explorer:
     )
 
 
-def _law(name: str) -> sp.Expr:
+def _tokens(law: laws.BatchLaw) -> sp.Expr:
     """A law of the simulator for a dense model: tokens, as a function of T in MAC."""
     T, T_FLOP = *symbols("T"), sp.Symbol("T_FLOP", positive=True)
-    law: sp.Expr = laws.effective_alpha(name).batch_of_compute
-    return law.subs(T_FLOP, FLOP_PER_MAC * T)
+    tokens: sp.Expr = laws.effective_alpha(law).batch_of_compute
+    return tokens.subs(T_FLOP, FLOP_PER_MAC * T)
 
 
 def _batch_at(flop: float) -> sp.Expr:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dmcore.algebra.numbers import readable
 from dmcore.chapters.common import DATA_SHEET_GPUS
+from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.explorer import Axis
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
 from dmcore.simulator.sweep import Sweep, sweep
@@ -239,7 +240,7 @@ def own_sweep_choices() -> dict[str, tuple[str, ...]]:
     names = (first, *DATA_SHEET_GPUS[:-1], *(name for name in NETWORKS if name != first))
     return {
         "gpu": (*names, "H100 SXM Superpod"),
-        "batch_law": ("default", "deepseek", "none"),
+        "batch_law": tuple(BATCH_LAWS),
         "show": ("utilization", "parallelism", "time"),
     }
 

@@ -13,7 +13,7 @@ from dmcore.algebra.numbers import readable
 from dmcore.bottlenecks import limits
 from dmcore.chapters import sweeps
 from dmcore.hardware.gpu import GPUS
-from dmcore.models.laws import SIMULATOR_YEAR_S
+from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, SIMULATOR_YEAR_S
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, label_line, scale_axis
@@ -25,9 +25,7 @@ from dmcore.studies.scenarios import (
     ScenarioTable,
     faster_network,
     lower_latency,
-    slower_depth,
 )
-from dmcore.studies.scenarios import rounded as rounded_depth
 from dmcore.studies.side_by_side import own_laws
 
 __all__ = ["combinations", "durations", "ends", "ranking", "shallow_and_wide"]
@@ -203,12 +201,8 @@ def durations(table: ScenarioTable) -> SvgFigure:
         return finish()
 
 
-_DEPTHS = {
-    "grows as in the paper": None,
-    "grows half as fast": slower_depth(),
-    "192 layers always": SCENARIOS["192 layers always"].sweep["layer_law"],
-}
-_BATCHES = {"grows as in the paper": "default", "DeepSeek's law": "deepseek", "constant": "none"}
+_DEPTHS = {law.words: law for law in DEPTH_LAWS.values()}
+_BATCHES = {law.words: law for law in BATCH_LAWS.values()}
 
 
 @cache
@@ -224,10 +218,9 @@ def combinations() -> GridFigure:
     baseline = SCENARIOS["as it is"].sweep["d_models"]
     runs: dict[tuple[str, ...], Runs] = {}
     for depth, law in _DEPTHS.items():
-        for batch, name in _BATCHES.items():
+        for batch, batch_law in _BATCHES.items():
             for machine, gpu in hardware.items():
-                layers = law if law is None or callable(law) else rounded_depth(law)
-                found = sweep(gpu, batch_scaling=name, layer_law=layers, d_models=baseline)
+                found = sweep(gpu, batch_scaling=batch_law, layer_law=law, d_models=baseline)
                 runs[depth, batch, machine] = _runs(found)
     return GridFigure(
         name="ways-around",

@@ -10,23 +10,16 @@ from dmcore.algebra.derivation import building_page
 from dmcore.algebra.numbers import readable
 from dmcore.chapters.sweeps import own_sweep, own_sweep_choices
 from dmcore.hardware.gpu import GB, GPUS
-from dmcore.models.laws import BATCH_SCALINGS
+from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.cluster import ClusterFigure, figures_of, runs_of
 from dmcore.show.explorer import Axis, Menu, Slider
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.widgets import explore, interact
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
-__all__ = ["BATCH_LAWS", "cluster", "grid", "pick_a_sweep"]
+__all__ = ["cluster", "grid", "pick_a_sweep"]
 
-#: Words for each batch law.
-BATCH_LAWS = dict(
-    zip(
-        ("as compute to the 1/6", "constant, 4 Mi tokens", "DeepSeek: compute to the 0.33"),
-        BATCH_SCALINGS,
-        strict=True,
-    )
-)
+_LAW_WORDS = tuple(law.words for law in BATCH_LAWS.values())
 
 _COMPUTE = Axis("training compute", 1e24, 1e37, "FLOP", log=True)
 _UTILIZATION = Axis("utilization", 0, 1, "%", 0.01)
@@ -83,17 +76,17 @@ def grid(sparse: bool = False) -> GridFigure:
     kind = "sparse" if sparse else "dense"
     runs: dict[tuple[str, ...], Runs] = {}
     for gpu in _GRID_GPUS:
-        for words, law in BATCH_LAWS.items():
+        for law in BATCH_LAWS.values():
             for length, months in _DURATIONS.items():
                 found = sweep(gpu, sparse, law, duration_years=months / 12)
-                runs[gpu, words, length] = runs_of(found, _GRID_COLUMNS, _note(found, length))
+                runs[gpu, law.words, length] = runs_of(found, _GRID_COLUMNS, _note(found, length))
     return GridFigure(
         name=f"sweeps-{kind}",
         title=f"Utilization of {kind} models as training grows",
         alt=f"Utilization of {kind} models against training compute for each GPU",
         choices=(
             Choice("GPU", _GRID_GPUS, "H100 SXM"),
-            Choice("Batch grows", tuple(BATCH_LAWS), next(iter(BATCH_LAWS))),
+            Choice("Batch grows", _LAW_WORDS, _LAW_WORDS[0]),
             Choice("Length of the run", tuple(_DURATIONS), "3 months"),
         ),
         columns=tuple(_COLUMNS[name] for name in _GRID_COLUMNS),
@@ -154,7 +147,7 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
         "The run": (
             Menu("GPU", presets, "H100 SXM"),
             _menu("Model", "sparse", ("dense", "sparse")),
-            _menu("Batch grows", "law", BATCH_LAWS),
+            _menu("Batch grows", "law", _LAW_WORDS),
             Slider("months", "Longest run", 0.01, 120, 3, "months", log=True),
         ),
         "Change the GPU": (

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import sympy as sp
@@ -20,24 +21,27 @@ from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 
 __all__ = [
+    "BATCH_LAWS",
+    "DEPTH_LAWS",
     "FF_RATIO",
+    "GPT3_WIDTH",
     "MATRICES_PER_LAYER",
     "PASSES",
+    "ROUNDINGS",
+    "SIMULATOR_YEAR_S",
+    "SPARSITY_LAWS",
     "TOKENS_PER_PARAMETER",
-    "BATCH_SCALINGS",
+    "BatchLaw",
     "BatchScaling",
     "EffectiveAlpha",
     "ShapeLaw",
-    "SIMULATOR_YEAR_S",
-    "batch_law",
+    "ShapeScaling",
     "batch_sequences",
     "closest_round",
     "effective_alpha",
-    "layer_law",
-    "layers",
+    "law_expression",
     "parameters",
-    "sparsity",
-    "sparsity_law",
+    "shape_number",
     "training_flop",
     "training_macs",
     "training_tokens",
@@ -58,14 +62,8 @@ SIMULATOR_YEAR_S = 3.154e7
 #: Tokens in a batch that does not scale.
 CONSTANT_BATCH_TOKENS = 2**22
 
-#: The batch laws known by name.
-BATCH_SCALINGS = ("default", "none", "deepseek")
-
-#: (training FLOP, sparsity, sequence length) -> whole number of sequences in a batch.
-BatchScaling = str | Callable[[float, int, int], int]
-
-#: (d_model, d_ff) -> whole number: of layers, or of experts.
-ShapeLaw = Callable[[int, int], int]
+#: Width of GPT-3, where the laws of depth and sparsity are anchored.
+GPT3_WIDTH = 12288
 
 
 # ------------------------------------------------------------------------------------ expressions
@@ -101,39 +99,241 @@ def training_flop() -> sp.Expr:
     return FLOP_PER_MAC * training_macs().subs(D, training_tokens())
 
 
-@cache
-def layer_law() -> sp.Expr:
-    """Layers before rounding (the paper's fit to published models)."""
-    d, f = symbols("d f")
-    return sp.Rational("0.10056") * (d * f) ** sp.Rational("0.3751")
+# ------------------------------------------------------------------------------- numbers that divide
+
+_ROUND_NUMBERS = sorted({m * 2**i for m in (1, 3, 5, 7, 9) for i in range(60)})
 
 
-@cache
-def sparsity_law() -> sp.Expr:
-    """Experts before rounding, one of them active: 8 at the width of GPT-3."""
-    d, f = symbols("d f")
-    return 8 * sp.sqrt(d * f / (4 * 12288**2))
-
-
-@cache
-def batch_law(batch_scaling: str = "default") -> sp.Expr:
-    """Sequences in a batch before rounding, from the training FLOP, sparsity E and length S.
-
-    "default": the paper's, 4 Mi tokens at 3e23 FLOP, growing with the sixth root. "deepseek": the fit
-    of DeepSeek LLM (2024). "none": constant.
+def closest_round(x: float) -> int:
+    """The closest number of the form m 2**i with m one of 1, 3, 5, 7, 9; the smaller on a tie.
 
     Raises
     ------
     ValueError
-        If ``batch_scaling`` is none of these names.
+        If x is not positive and finite.
+
+    Examples
+    --------
+    >>> closest_round(1000), closest_round(11)
+    (1024, 10)
     """
-    check_choice("batch_scaling", batch_scaling, BATCH_SCALINGS)
+    check_positive("x", x, finite=True)
+    above = min(bisect_left(_ROUND_NUMBERS, x), len(_ROUND_NUMBERS) - 1)
+    neighbours = _ROUND_NUMBERS[max(above - 1, 0) : above + 1]
+    return min(neighbours, key=lambda number: (abs(number - x), number))
+
+
+#: How a batch law becomes a whole number: (sequences, experts) -> sequences. The page's script has each
+#: under the same name (book/_live/simulator.js).
+ROUNDINGS: Mapping[str, Callable[[float, int], int]] = MappingProxyType(
+    {
+        "multiple of the experts": lambda sequences, experts: (
+            experts * closest_round(sequences / experts)
+        ),
+        "whole sequences down": lambda sequences, _: math.floor(sequences),
+    }
+)
+
+
+# ---------------------------------------------------------------------------------- laws as objects
+
+
+def _check_symbols(law: BatchLaw | ShapeLaw, allowed: str) -> None:
+    free = {symbol.name for symbol in law.expression.free_symbols}
+    if not free <= set(allowed.split()):
+        raise ValueError(
+            f"expression must be of no other symbols than {allowed}, got {law.expression}"
+        )
+
+
+@dataclass(frozen=True)
+class BatchLaw:
+    """A law of the batch. Called, it gives the whole number of sequences in a batch.
+
+    One in :data:`BATCH_LAWS` is known by name and stands in all menus and in the page's own sweep.
+
+    Attributes
+    ----------
+    name : str
+        By which :func:`~dmcore.simulator.sweep.sweep` knows it.
+    words : str
+        How the batch grows, as a menu says it.
+    expression : sympy.Expr
+        Sequences before rounding, of the training FLOP, the experts and the sequence length: symbols
+        ``T_FLOP``, ``E`` and ``S``.
+    rounding : str
+        One of :data:`ROUNDINGS`.
+    label : str
+        What stands at its line in a picture; the name if empty.
+
+    Raises
+    ------
+    ValueError
+        If the expression has another symbol or the rounding is unknown.
+
+    Examples
+    --------
+    >>> T, S = simulator_symbols("T_FLOP S")
+    >>> law = BatchLaw("faster", "as compute to the 0.4", T**0.4 / S / 1000, "multiple of the experts")
+    >>> law(1e24), float(effective_alpha(law).alpha_b)
+    (2048, 0.4)
+    """
+
+    name: str
+    words: str
+    expression: sp.Expr
+    rounding: str = "multiple of the experts"
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice("rounding", self.rounding, ROUNDINGS)
+        object.__setattr__(self, "expression", sp.sympify(self.expression))
+        object.__setattr__(self, "label", self.label or self.name)
+        _check_symbols(self, "T_FLOP E S")
+
+    def __call__(self, training_flop: float, experts: int = 1, seq_len: int = 2048) -> int:
+        """Sequences in a batch, as :func:`batch_sequences`."""
+        of = {"T_FLOP": float(training_flop), "E": float(experts), "S": float(seq_len)}
+        sequences = ROUNDINGS[self.rounding](value_of(self.expression, **of), experts)
+        return _whole(f"batch of the law {self.name!r} at a seq_len of {seq_len}", sequences)
+
+
+@dataclass(frozen=True)
+class ShapeLaw:
+    """A law of the depth, or of the experts. Called with (d_model, d_ff), it gives a whole number.
+
+    Attributes
+    ----------
+    name : str
+        By which :func:`~dmcore.simulator.sweep.sweep` knows it, if it is in :data:`DEPTH_LAWS` or
+        :data:`SPARSITY_LAWS`.
+    words : str
+        How the number grows, as a menu says it.
+    expression : sympy.Expr
+        The number before it is rounded to a :func:`closest_round` one, of the widths ``d`` and ``f``.
+
+    Raises
+    ------
+    ValueError
+        If the expression has another symbol.
+
+    Examples
+    --------
+    >>> DEPTH_LAWS["default"](12288, 49152), SPARSITY_LAWS["default"](12288, 49152)
+    (192, 8)
+    >>> ShapeLaw("always 100", "100 layers always", 100)(12288, 49152)
+    96
+    """
+
+    name: str
+    words: str
+    expression: sp.Expr
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "expression", sp.sympify(self.expression))
+        _check_symbols(self, "d f")
+
+    def __call__(self, d_model: int, d_ff: int) -> int:
+        """The number for a model of this shape."""
+        check_positive_integer("d_model", d_model)
+        check_positive_integer("d_ff", d_ff)
+        return closest_round(value_of(self.expression, d=float(d_model), f=float(d_ff)))
+
+
+#: A batch law's name, a :class:`BatchLaw`, or any callable
+#: (training FLOP, experts, sequence length) -> whole number of sequences.
+BatchScaling = str | Callable[[float, int, int], int]
+
+#: The name of a law of shape, a :class:`ShapeLaw`, or any callable (d_model, d_ff) -> whole number.
+ShapeScaling = str | Callable[[int, int], int]
+
+
+def _batch_laws() -> tuple[BatchLaw, ...]:
     T, E, S = simulator_symbols("T_FLOP E S")
-    if batch_scaling == "default":
-        return sp.sqrt(E) * (T / (3 * sp.Integer(10) ** 23)) ** sp.Rational(1, 6) * 2048 * 2048 / S
-    if batch_scaling == "deepseek":
-        return sp.sqrt(E) * sp.Rational("0.2920") * T ** sp.Rational("0.3271") / S
-    return CONSTANT_BATCH_TOKENS / S
+    return (
+        # The paper's: 4 Mi tokens at 3e23 FLOP.
+        BatchLaw(
+            "default",
+            "as compute to the 1/6",
+            sp.sqrt(E) * (T / (3 * sp.Integer(10) ** 23)) ** sp.Rational(1, 6) * 2048 * 2048 / S,
+            label="simulator",
+        ),
+        # The fit of DeepSeek LLM (2024).
+        BatchLaw(
+            "deepseek",
+            "DeepSeek: compute to the 0.33",
+            sp.sqrt(E) * sp.Rational("0.2920") * T ** sp.Rational("0.3271") / S,
+            label="DeepSeek LLM",
+        ),
+        BatchLaw(
+            "none",
+            "constant, 4 Mi tokens",
+            CONSTANT_BATCH_TOKENS / S,
+            "whole sequences down",
+            label="constant",
+        ),
+    )
+
+
+def _depth_laws() -> tuple[ShapeLaw, ...]:
+    d, f = symbols("d f")
+    power = sp.Rational("0.3751")
+    fit = sp.Rational("0.10056") * (d * f) ** power  # the paper's, to published models
+    start = sp.Float(FF_RATIO * GPT3_WIDTH**2)  # as many layers there; exact roots are huge integers
+    half = sp.Rational("0.10056") * start ** (power / 2) * (d * f) ** (power / 2)
+    return (
+        ShapeLaw("default", "grows as in the paper", fit),
+        ShapeLaw("half power", "grows half as fast", half),
+        ShapeLaw("192 layers", "192 layers always", sp.Integer(192)),
+    )
+
+
+def _sparsity_laws() -> tuple[ShapeLaw, ...]:
+    d, f = symbols("d f")
+    experts = 8 * sp.sqrt(d * f / (FF_RATIO * GPT3_WIDTH**2))
+    return (ShapeLaw("default", "8 experts at the width of GPT-3, growing with it", experts),)
+
+
+#: The laws by name, the paper's first, read-only. A law put in here appears wherever there is a choice.
+BATCH_LAWS: Mapping[str, BatchLaw] = MappingProxyType({law.name: law for law in _batch_laws()})
+DEPTH_LAWS: Mapping[str, ShapeLaw] = MappingProxyType({law.name: law for law in _depth_laws()})
+SPARSITY_LAWS: Mapping[str, ShapeLaw] = MappingProxyType(
+    {law.name: law for law in _sparsity_laws()}
+)
+
+
+def law_expression(argument: str, law: Any, known: Mapping[str, BatchLaw | ShapeLaw]) -> sp.Expr:
+    """What a closed form needs of a law: its expression.
+
+    Parameters
+    ----------
+    argument : str
+        The argument that the law was passed as, for the error.
+    law : str, BatchLaw, ShapeLaw, number or sympy.Expr
+        A name among ``known``, a law, or its expression.
+    known : mapping
+        The laws by name.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the law a plain callable, which no closed form can be made of.
+
+    Examples
+    --------
+    >>> law_expression("depth_law", "192 layers", DEPTH_LAWS)
+    192
+    """
+    if isinstance(law, str):
+        check_choice(argument, law, known)
+        law = known[law]
+    if isinstance(law, BatchLaw | ShapeLaw):
+        return law.expression
+    if callable(law):
+        raise ValueError(
+            f"{argument} must have an expression, as BatchLaw and ShapeLaw have, got {law!r}"
+        )
+    return sp.sympify(law)
 
 
 @dataclass(frozen=True)
@@ -155,124 +355,112 @@ class EffectiveAlpha:
     batch_of_compute: sp.Expr
 
 
-@cache
+@lru_cache(maxsize=64)
 def effective_alpha(
-    batch_scaling: str = "default", depth_law: sp.Expr | None = None
+    batch_scaling: str | BatchLaw = "default",
+    depth_law: str | ShapeLaw | sp.Expr | int = "default",
 ) -> EffectiveAlpha:
     """The exponents that the simulation's laws imply, rounding aside, for a dense model with f = 4 d.
 
     The layer law and P = 2 d f L give compute as a power of the width; that is solved for the width,
-    and put back into the laws. Another law of depth, a power of d and f or a constant, can stand for
-    the paper's.
+    and put back into the laws.
+
+    Parameters
+    ----------
+    batch_scaling : str or BatchLaw
+        A law of :data:`BATCH_LAWS` by name, or one of your own.
+    depth_law : str, ShapeLaw or sympy.Expr
+        A law of :data:`DEPTH_LAWS` by name, or one of your own: a power of d and f, or a constant.
 
     Raises
     ------
     ValueError
-        If ``batch_scaling`` is not the name of a law.
+        If a law is unknown or has no expression.
+
+    Examples
+    --------
+    >>> effective_alpha().alpha_b, round(float(effective_alpha().alpha), 3)
+    (1/6, 0.03)
     """
     d, f, L, P = symbols("d f L P")
     T, E, S = simulator_symbols("T_FLOP E S")
     dense = {f: FF_RATIO * d, E: 1}
-    depth = (layer_law() if depth_law is None else sp.sympify(depth_law)).subs(dense)
+    depth = law_expression("depth_law", depth_law, DEPTH_LAWS).subs(dense)
     compute = training_flop().subs(P, parameters()).subs(dense).subs(L, depth)
     coefficient, power = sp.powsimp(sp.expand(compute)).as_independent(d)
     width = (T / coefficient) ** (1 / power.as_base_exp()[1])
     depth_of_compute = sp.powsimp(depth.subs(d, width))
-    batch_of_compute = batch_law(batch_scaling).subs(E, 1) * S
+    batch = law_expression("batch_scaling", batch_scaling, BATCH_LAWS).subs(E, 1) * S
 
     def exponent(law: sp.Expr) -> sp.Expr:
         return sp.simplify(T * sp.diff(sp.log(law), T))
 
-    alpha_b, alpha_L = exponent(batch_of_compute), exponent(depth_of_compute)
-    return EffectiveAlpha(alpha_b, alpha_L, alpha_b - alpha_L, depth_of_compute, batch_of_compute)
+    alpha_b, alpha_L = exponent(batch), exponent(depth_of_compute)
+    return EffectiveAlpha(alpha_b, alpha_L, alpha_b - alpha_L, depth_of_compute, batch)
 
 
 # --------------------------------------------------------------------------- rounded, for a model
 
-_ROUND_NUMBERS = sorted({m * 2**i for m in (1, 3, 5, 7, 9) for i in range(60)})
 
-
-def closest_round(x: float) -> int:
-    """The closest number of the form m 2**i with m one of 1, 3, 5, 7, 9; the smaller on a tie.
-
-    Raises
-    ------
-    ValueError
-        If x is not positive and finite.
-    """
-    check_positive("x", x, finite=True)
-    above = min(bisect_left(_ROUND_NUMBERS, x), len(_ROUND_NUMBERS) - 1)
-    neighbours = _ROUND_NUMBERS[max(above - 1, 0) : above + 1]
-    return min(neighbours, key=lambda number: (abs(number - x), number))
-
-
-def layers(d_model: int, d_ff: int) -> int:
-    """Layers of a model of this shape.
+def shape_number(
+    argument: str, law: ShapeScaling, known: Mapping[str, ShapeLaw], d_model: int, d_ff: int
+) -> int:
+    """Layers or experts of a model of this shape, by a law.
 
     Raises
     ------
     ValueError
-        If a size is not a whole number of at least 1.
+        If the law's name is not among the ``known``.
+
+    Examples
+    --------
+    >>> shape_number("layer_law", "default", DEPTH_LAWS, 12288, 49152)
+    192
     """
-    _check_shape(d_model, d_ff)
-    return closest_round(value_of(layer_law(), d=float(d_model), f=float(d_ff)))
-
-
-def sparsity(d_model: int, d_ff: int) -> int:
-    """Experts of a sparse model of this shape, one of them active for each token.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a whole number of at least 1.
-    """
-    _check_shape(d_model, d_ff)
-    return closest_round(value_of(sparsity_law(), d=float(d_model), f=float(d_ff)))
+    if not callable(law):
+        check_choice(argument, law, known)
+        law = known[law]
+    return law(d_model, d_ff)
 
 
 def batch_sequences(
     training_flop: float,
-    sparsity: int = 1,
+    experts: int = 1,
     seq_len: int = 2048,
     batch_scaling: BatchScaling = "default",
 ) -> int:
     """Sequences in a batch.
 
-    The laws by name are rounded to a multiple of the number of experts, but for "none", which is
-    rounded down. A callable takes ``(training_flop, sparsity, seq_len)`` and returns a whole number of
-    sequences, taken as it is; ``closest_round`` is there to make one that divides well.
-
     Parameters
     ----------
     training_flop : float
         Training compute in FLOP.
-    sparsity : int
+    experts : int
         Experts, one of them active; 1 is a dense model.
     seq_len : int
         Tokens in a sequence.
     batch_scaling : str or callable
-        "default", "none", "deepseek", or a law of your own.
+        One of :data:`BATCH_LAWS` by name, or a law of your own: a :class:`BatchLaw`, or a callable that
+        takes ``(training_flop, experts, seq_len)`` and returns a whole number of sequences, taken as
+        it is; ``closest_round`` is there to make one that divides well.
 
     Raises
     ------
     ValueError
         If an argument is out of range, the name unknown, or the callable's batch no whole number.
+
+    Examples
+    --------
+    >>> batch_sequences(3e23), batch_sequences(3e29), batch_sequences(3e29, batch_scaling="none")
+    (2048, 20480, 2048)
     """
     check_positive("training_flop", training_flop, finite=True)
-    check_positive_integer("sparsity", sparsity)
+    check_positive_integer("experts", experts)
     check_positive_integer("seq_len", seq_len)
-    if callable(batch_scaling):
-        return _whole("batch_scaling(...)", batch_scaling(training_flop, sparsity, seq_len))
-    law = batch_law(batch_scaling)
-    sequences = value_of(law, T_FLOP=float(training_flop), E=float(sparsity), S=float(seq_len))
-    if batch_scaling == "none":
-        return _whole(f"batch of {CONSTANT_BATCH_TOKENS} tokens // seq_len", math.floor(sequences))
-    return sparsity * closest_round(sequences / sparsity)
-
-
-def _check_shape(d_model: int, d_ff: int) -> None:
-    check_positive_integer("d_model", d_model)
-    check_positive_integer("d_ff", d_ff)
+    if not callable(batch_scaling):
+        check_choice("batch_scaling", batch_scaling, BATCH_LAWS)
+        batch_scaling = BATCH_LAWS[batch_scaling]
+    return _whole("batch_scaling(...)", batch_scaling(training_flop, experts, seq_len))
 
 
 def _whole(name: str, value: Any) -> int:

@@ -16,7 +16,7 @@ from dmcore.algebra.checks import check_choice, check_positive, check_positive_i
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 from dmcore.models import activation_memory, attention, laws
-from dmcore.models.laws import PASSES, BatchScaling, ShapeLaw
+from dmcore.models.laws import PASSES, BatchScaling, ShapeScaling
 
 __all__ = ["ACTIVATION_MEMORY", "Extras", "Model", "executed_macs", "forward_macs"]
 
@@ -145,8 +145,8 @@ class Model:
         *,
         seq_len: int = 2048,
         aspect_ratio: float = 4,
-        layer_law: ShapeLaw | None = None,
-        sparsity_law: ShapeLaw | None = None,
+        layer_law: ShapeScaling = "default",
+        sparsity_law: ShapeScaling = "default",
         word_bytes: int = 2,
         extras: Extras = _NO_EXTRAS,
     ) -> Model:
@@ -164,8 +164,9 @@ class Model:
             See :class:`Model`.
         aspect_ratio : float
             d_ff / d_model.
-        layer_law, sparsity_law : callable, optional
-            (d_model, d_ff) -> whole number; the paper's by default.
+        layer_law, sparsity_law : str or callable
+            A law by name, or (d_model, d_ff) -> whole number, such as a
+            :class:`~dmcore.models.laws.ShapeLaw`; the paper's by default.
         extras : Extras
             See :class:`Model`.
 
@@ -183,11 +184,16 @@ class Model:
                 f"got {aspect_ratio!r} for a d_model of {d_model!r}"
             )
         d_model, d_ff = int(d_model), int(d_ff)
-        experts = (sparsity_law or laws.sparsity)(d_model, d_ff) if sparse else 1
+        layers = laws.shape_number("layer_law", layer_law, laws.DEPTH_LAWS, d_model, d_ff)
+        experts = 1
+        if sparse:
+            experts = laws.shape_number(
+                "sparsity_law", sparsity_law, laws.SPARSITY_LAWS, d_model, d_ff
+            )
         one_sequence = cls(
             d_model,
             d_ff,
-            (layer_law or laws.layers)(d_model, d_ff),
+            layers,
             1,
             experts,
             seq_len,

@@ -156,7 +156,7 @@ def sweep_of(settings: Mapping[str, float]) -> Sweep:
     return sweep(
         custom_gpu(base, **{name: settings[name] for name in FIGURES}),
         sparse=bool(settings["sparse"]),
-        batch_scaling=laws.BATCH_SCALINGS[int(settings["law"])],
+        batch_scaling=list(laws.BATCH_LAWS)[int(settings["law"])],
         duration_years=settings["months"] / 12,
         zero_bubble_latency=bool(settings["zero_bubble_latency"]),
     )
@@ -205,13 +205,13 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     peak, eta, useful, rho = simulator_symbols("F_peak eta F_useful rho")
     yield "usefulRate", "F_peak eta", peak * eta
     yield "sharedRate", "F_useful rho", useful * rho
-    yield "layers", "d f", laws.layer_law()
-    yield "experts", "d f", laws.sparsity_law()
+    yield "layers", "d f", laws.DEPTH_LAWS["default"].expression
+    yield "experts", "d f", laws.SPARSITY_LAWS["default"].expression
     yield "parameters", "d f L E", laws.parameters()
     yield "trainingTokens", "P", laws.training_tokens()
     yield "trainingFlop", "P E", laws.training_flop()
-    for law in laws.BATCH_SCALINGS:
-        yield f"batch_{law}", "T_FLOP E S", laws.batch_law(law)
+    for law in laws.BATCH_LAWS.values():
+        yield f"batch_{law.name}", "T_FLOP E S", law.expression
     yield "arithmetic", "P E b N_GPU F_peak", arithmetic_time()
     yield "memory", "P w N_DP", cluster_memory()
     yield "matmuls", "L N_PP E N_EP K t_layer", matmul_step_time()
@@ -277,7 +277,9 @@ def laws_data() -> dict[str, Any]:
         "linearScaling": LINEAR_SCALING,
         "monthSeconds": MONTH_S,
         "productsInLayer": products_in_mlp(Extras()),
-        "batchLaws": list(laws.BATCH_SCALINGS),
+        "batchLaws": [
+            {"name": law.name, "rounding": law.rounding} for law in laws.BATCH_LAWS.values()
+        ],
     }
 
 

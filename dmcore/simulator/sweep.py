@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive
 from dmcore.hardware.gpu import GPU, get_gpu
-from dmcore.models.laws import BatchScaling, ShapeLaw
+from dmcore.models.laws import BatchScaling, ShapeScaling
 from dmcore.models.model import Extras, Model
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.search import NothingFitsError, smallest_cluster
@@ -224,8 +224,8 @@ def sweep(
     d_models: Iterable[int] | None = None,
     *,
     aspect_ratio: float = 4,
-    layer_law: ShapeLaw | None = None,
-    sparsity_law: ShapeLaw | None = None,
+    layer_law: ShapeScaling = "default",
+    sparsity_law: ShapeScaling = "default",
     word_bytes: int = 2,
     extras: Extras | None = None,
     zero_bubble_latency: bool = False,
@@ -241,9 +241,9 @@ def sweep(
     sparse : bool
         Whether the models have experts.
     batch_scaling : str or callable
-        "default", "none", "deepseek", or a callable that takes ``(training_flop, sparsity, seq_len)``
-        and returns a whole number of sequences, used as it is. See
-        :func:`dmcore.models.laws.batch_sequences`.
+        A law by name (:data:`dmcore.models.laws.BATCH_LAWS`), a :class:`~dmcore.models.laws.BatchLaw`,
+        or any callable that takes ``(training_flop, experts, seq_len)`` and returns a whole number of
+        sequences, used as it is.
     seq_len : int
         Tokens in a sequence.
     duration_years : float
@@ -252,7 +252,8 @@ def sweep(
         Widths, in the order to go through; the paper's (:data:`D_MODELS`) by default.
     aspect_ratio : float
         d_ff / d_model.
-    layer_law, sparsity_law : callable, optional
+    layer_law, sparsity_law : str or callable
+        A law by name (:data:`~dmcore.models.laws.DEPTH_LAWS`, ``SPARSITY_LAWS``), or a callable
         (d_model, d_ff) -> whole number of layers, of experts; the paper's by default.
     word_bytes : int
         Bytes in a word.

@@ -18,13 +18,11 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_choice, check_positive
-from dmcore.algebra.expressions import value_of
-from dmcore.algebra.symbols import SYMBOLS, latex, symbols
+from dmcore.algebra.symbols import SYMBOLS, latex, simulator_symbols, symbols
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.gpu import GPU, get_gpu
-from dmcore.models import laws
-from dmcore.models.laws import closest_round
+from dmcore.models.laws import BATCH_LAWS, BatchLaw
 from dmcore.simulator.ends import scaling_end
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.scenarios import faster_memory, faster_network, lower_latency
@@ -195,17 +193,15 @@ def _larger_batch(_: GPU, factor: float) -> dict[str, Any]:
     return {"batch_scaling": _batch_law(factor)}
 
 
-@cache
-def _batch_law(factor: float, exponent_change: float = 0.0) -> Callable[[float, int, int], int]:
+def _batch_law(factor: float, exponent_change: float = 0.0) -> BatchLaw:
     """The paper's batch times a factor, or with another exponent above 3e23 FLOP; rounded as there."""
-    law = laws.batch_law()
-
-    def batch(training_flop: float, sparsity: int, seq_len: int) -> int:
-        sequences = value_of(law, T_FLOP=training_flop, E=float(sparsity), S=float(seq_len))
-        grown = (training_flop / REFERENCE_COMPUTE) ** exponent_change
-        return closest_round(factor * grown * sequences)
-
-    return batch
+    (T,) = simulator_symbols("T_FLOP")
+    grown = (T / sp.Integer(int(REFERENCE_COMPUTE))) ** exponent_change
+    return BatchLaw(
+        f"x {factor:g}, exponent {exponent_change:+g}",
+        f"{factor:g} times the paper's, with {exponent_change:+g} in the exponent",
+        BATCH_LAWS["default"].expression * grown * factor,
+    )
 
 
 def _slower_clock(gpu: GPU, factor: float) -> dict[str, Any]:

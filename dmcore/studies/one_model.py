@@ -60,7 +60,7 @@ def equations() -> Mapping[str, Equation]:
     bubble, busy, schedule, held = simulator_symbols("x_bubble x_busy t_schedule B_cluster")
     (depth,) = symbols("L")
     found = (
-        Equation("eq-sim-layers", depth, laws.layer_law().evalf(5)),
+        Equation("eq-sim-layers", depth, laws.DEPTH_LAWS["default"].expression.evalf(5)),
         Equation("eq-sim-ideal", ideal, arithmetic_time()),
         Equation("eq-sim-matmul", matmul, matmul_step_time()),
         Equation("eq-sim-all-reduce", reduce, sp.factor(traffic.all_reduce_bandwidth_time())),

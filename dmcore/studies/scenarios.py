@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from dmcore.algebra.expressions import evaluate, value_of
+from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import latency, limits
 from dmcore.hardware.gpu import GPU, GPUS, get_gpu
-from dmcore.models import laws
-from dmcore.models.laws import SIMULATOR_YEAR_S, ShapeLaw, closest_round
+from dmcore.models.laws import SIMULATOR_YEAR_S, ShapeLaw
 from dmcore.simulator.ends import last_linear_flop, scaling_end
 from dmcore.simulator.step import TrainingStep
 from dmcore.simulator.sweep import Sweep, sweep
@@ -43,8 +41,6 @@ __all__ = [
     "faster_network",
     "headline_table",
     "lower_latency",
-    "rounded",
-    "slower_depth",
     "sweep_arguments",
 ]
 
@@ -326,29 +322,6 @@ def lower_latency(gpu: GPU, factor: float) -> GPU:
     )
 
 
-@cache
-def slower_depth(divisor: int = 2) -> sp.Expr:
-    """Layers, before rounding, that grow with the paper's exponent divided, and start with as many.
-
-    The start is the width of GPT-3.
-    """
-    d, f = symbols("d f")
-    paper = laws.layer_law()
-    exponent = sp.simplify(d * sp.diff(sp.log(paper), d))
-    start = {d: WIDTHS[0], f: 4 * WIDTHS[0]}
-    slower = (d * f) ** (exponent / divisor)
-    return paper.subs(start) / slower.subs(start) * slower
-
-
-def rounded(depth_law: sp.Expr) -> ShapeLaw:
-    """A law of depth, a function of d and f, as the simulator takes it: rounded to divide well."""
-
-    def layers(d_model: int, d_ff: int) -> int:
-        return closest_round(value_of(depth_law, d=float(d_model), f=float(d_ff)))
-
-    return layers
-
-
 # --------------------------------------------------------------------------------- the scenarios
 
 
@@ -358,7 +331,7 @@ def _scenario(
     gpu: GPU | str = "H100 SXM",
     *,
     batch: str = "default",
-    depth: sp.Expr | None = None,
+    depth: str | ShapeLaw = "default",
     years: float = 0.25,
     ratio: int = 4,
     word_bytes: int = 2,
@@ -369,8 +342,8 @@ def _scenario(
     arguments: dict[str, Any] = {"d_models": WIDTHS}
     if batch != "default":
         arguments["batch_scaling"] = batch
-    if depth is not None:
-        arguments["layer_law"] = rounded(depth)
+    if depth != "default":
+        arguments["layer_law"] = depth
     if years != 0.25:
         arguments["duration_years"] = years
     if word_bytes != 2:
@@ -404,7 +377,6 @@ def _scenarios() -> Iterable[Scenario]:
         name="H100 SXM, 8 bit",
         flop_per_clock_per_thread=2 * h100.flop_per_clock_per_thread,
     )
-    always = sp.Integer(192)
     yield _scenario("as it is", "The paper's baseline: H100s, three months, dense.", changes=0)
     yield _scenario(
         "batch of 4 Mi tokens",
@@ -421,14 +393,19 @@ def _scenarios() -> Iterable[Scenario]:
     yield _scenario(
         "192 layers always",
         "The depth of the first model of the sweep, for all.",
-        depth=always,
+        depth="192 layers",
         kind="model",
     )
-    yield _scenario("96 layers always", "Half of that.", depth=always / 2, kind="model")
+    yield _scenario(
+        "96 layers always",
+        "Half of that.",
+        depth=ShapeLaw("96 layers", "96 layers always", sp.Integer(96)),
+        kind="model",
+    )
     yield _scenario(
         "depth at half the power",
         "Depth that grows, but slower.",
-        depth=slower_depth(),
+        depth="half power",
         kind="model",
     )
     for ratio, many in (
@@ -508,7 +485,7 @@ def _scenarios() -> Iterable[Scenario]:
         "192 layers, DeepSeek",
         "Shallow models and large batches: no new hardware at all.",
         batch="deepseek",
-        depth=always,
+        depth="192 layers",
         kind="model",
         changes=2,
     )

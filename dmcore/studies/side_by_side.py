@@ -11,7 +11,7 @@ from dmcore.algebra.symbols import FLOP_PER_MAC
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.gpu import GPU, get_gpu
-from dmcore.models.laws import SIMULATOR_YEAR_S, effective_alpha
+from dmcore.models.laws import SIMULATOR_YEAR_S, BatchLaw, ShapeLaw, effective_alpha
 from dmcore.simulator.sweep import sweep
 
 __all__ = ["SideBySide", "closed_form_flop", "own_laws", "side_by_side"]
@@ -39,15 +39,17 @@ class SideBySide:
     simulator_flop: float
 
 
-def own_laws(batch_scaling: str = "default", depth_law: sp.Expr | None = None) -> dict[str, float]:
+def own_laws(
+    batch_scaling: str | BatchLaw = "default", depth_law: str | ShapeLaw | sp.Expr = "default"
+) -> dict[str, float]:
     """The simulator's laws in the closed forms' terms: alpha, and batch (tokens) and layers at 3e23 FLOP.
 
-    ``depth_law`` as in :func:`~dmcore.models.laws.effective_alpha`.
+    The laws as in :func:`~dmcore.models.laws.effective_alpha`.
 
     Raises
     ------
     ValueError
-        If ``batch_scaling`` is not the name of a law.
+        If a law is unknown or has no expression.
     """
     laws = effective_alpha(batch_scaling, depth_law)
     at_reference = {
@@ -66,7 +68,7 @@ def own_laws(batch_scaling: str = "default", depth_law: sp.Expr | None = None) -
 
 
 def closed_form_flop(
-    gpu: GPU | str, batch_scaling: str = "default", duration_years: float = 0.25
+    gpu: GPU | str, batch_scaling: str | BatchLaw = "default", duration_years: float = 0.25
 ) -> float:
     """T_crit, FLOP, with the simulator's own laws and year.
 
@@ -81,7 +83,7 @@ def closed_form_flop(
     return float(found)
 
 
-def side_by_side(gpu: GPU | str, batch_scaling: str = "default") -> SideBySide:
+def side_by_side(gpu: GPU | str, batch_scaling: str | BatchLaw = "default") -> SideBySide:
     """The three figures for a GPU, dense models.
 
     Raises
