@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +15,7 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import same_unit, symbols, token, unit_of
 from dmcore.bottlenecks import critical_batch
 from dmcore.chapters import critical_batch as figures
-from dmcore.evidence.batches import PUBLISHED_BATCHES, PublishedBatch
-from dmcore.evidence.training_runs import TRAINING_RUNS
+from dmcore.evidence.training_runs import RUNS_WITH_BATCH
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.plots import draw_explorer
 
@@ -133,33 +130,14 @@ def test_both_sides_of_every_step_have_one_unit(title: str) -> None:
         assert units.get(label, 1) == 1
 
 
-# ---------------------------------------------------------------------------- published, and figures
-
-
-def test_published_batches_have_a_source_that_the_bibliography_knows() -> None:
-    bibliography = (Path(__file__).parents[1] / "book" / "references.bib").read_text("utf-8")
-    keys = set(re.findall(r"^@\w+\{([^,]+),", bibliography, re.MULTILINE))
-    for run in PUBLISHED_BATCHES:
-        assert run.source in keys
-        if run.name in TRAINING_RUNS:
-            assert run.flop == TRAINING_RUNS[run.name].flop
-
-
-@pytest.mark.parametrize(
-    "bad", [{"flop": 0.0}, {"tokens": -1.0}, {"tokens": math.inf}, {"source": ""}]
-)
-def test_published_batches_are_checked(bad: dict[str, float]) -> None:
-    good = {"name": "x", "flop": 1e24, "tokens": 1e6, "source": "key"}
-    PublishedBatch(**good)
-    with pytest.raises(ValueError, match=next(iter(bad))):
-        PublishedBatch(**{**good, **bad})
+# ------------------------------------------------------------------------------------------ figures
 
 
 def test_figures_tell_their_numbers() -> None:
     assert "both are 2" in figures.tradeoff().alt
     assert "With 6 it computes in all" in figures.two_microbatches().alt
     alt = figures.batch_laws().alt
-    for run in PUBLISHED_BATCHES:
+    for run in RUNS_WITH_BATCH:
         assert run.name in alt
 
 

@@ -77,8 +77,8 @@ def test_gpus_do_the_work_in_time():
         (lambda: growth.year_of_compute(-1.0, 4.0, LLAMA), "T"),
         (lambda: training_runs.gpus_needed(1e26, "H100 SXM", utilization=1.2), "utilization"),
         (lambda: training_runs.gpus_needed(1e26, "H100"), "gpu"),
-        (lambda: training_runs.TrainingRun("x", 2020.0, 1e20, ""), "source"),
-        (lambda: training_runs.TrainingRun("x", 2020.0, -1e20, "y"), "flop"),
+        (lambda: training_runs.TrainingRun("x", "", 2020.0, 1e20), "source"),
+        (lambda: training_runs.TrainingRun("x", "y", 2020.0, -1e20), "flop"),
     ],
 )
 def test_bad_values_are_named(call, name):

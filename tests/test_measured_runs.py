@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sympy as sp
@@ -13,7 +14,6 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.evidence.measured_runs import (
     MEASURED_RUNS,
     RUNS_BY_NAME,
-    SOURCES,
     counted_flop_per_token,
     equivalent_d_ff,
     equivalent_model,
@@ -33,22 +33,21 @@ from dmcore.evidence.measured_runs import (
 from dmcore.hardware.catalog import find_gpu
 from dmcore.simulator.step import training_step
 
+BIBLIOGRAPHY = (Path(__file__).parents[1] / "book" / "references.bib").read_text("utf-8")
 DENSE = [run for run in MEASURED_RUNS if run.params_active is None]
 FITTING = [run for run in DENSE if not run.name.startswith("PaLM")]
 
 
 def each(runs):
+    runs = list(runs)
     return pytest.mark.parametrize("run", runs, ids=[run.name for run in runs])
 
 
 @each(MEASURED_RUNS)
 def test_has_a_source(run):
-    assert re.fullmatch(r"\d{4}\.\d{5}", run.citation.arxiv)
-    assert run.citation.title
-    assert run.citation.authors
+    assert re.search(rf"^@\w+\{{{run.source},", BIBLIOGRAPHY, re.MULTILINE)
     assert run.table
     assert run.notes
-    assert run.citation.year <= run.year <= 2024
 
 
 @each(MEASURED_RUNS)
@@ -71,13 +70,13 @@ def test_shape_makes_the_published_parameters(run):
     )
 
 
-@pytest.mark.parametrize("run", MEASURED_RUNS[:16], ids=lambda run: run.name)
+@each(run for run in MEASURED_RUNS if run.source == "narayanan2021")
 def test_equation_2_makes_the_printed_digits(run):
     counted = evaluate(gpt_parameters(), d=run.d_model, L=run.layers, S=2048, V=51200)
     assert abs(counted - run.params) <= 0.051e9
 
 
-@pytest.mark.parametrize("run", MEASURED_RUNS[:10], ids=lambda run: run.name)
+@each(run for run in MEASURED_RUNS if run.source == "narayanan2021" and run.table == "Table 1")
 def test_share_of_the_peak_is_that_of_an_a100(run):
     share = run.measured_flop_per_s_per_gpu / 312e12
     assert share == pytest.approx(run.measured_peak_share, abs=0.0051)
@@ -192,7 +191,6 @@ def test_experts_are_refused_where_only_dense_runs_make_sense():
 
 def test_names_are_unique_and_every_source_is_used():
     assert len(RUNS_BY_NAME) == len(MEASURED_RUNS) >= 40
-    assert {run.source for run in MEASURED_RUNS} == set(SOURCES)
 
 
 def test_bad_runs_are_refused():
@@ -201,7 +199,7 @@ def test_bad_runs_are_refused():
         ({"n_gpu": 31}, "degrees must multiply to n_gpu 31, got 32"),
         ({"batch_sequences": 33}, "batch_sequences must divide"),
         ({"expert_parallel": 5}, "expert_parallel must divide data_parallel 32, got 5"),
-        ({"source": "hearsay"}, "source must be one of"),
+        ({"source": ""}, "source must name a source"),
         ({"measured_flop_per_s_per_gpu": None}, "something must be measured"),
         ({"layers": 0}, "layers must be a whole number"),
     ):

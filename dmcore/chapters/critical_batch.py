@@ -13,7 +13,7 @@ from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch as model
 from dmcore.chapters.common import sliders
-from dmcore.evidence.batches import PUBLISHED_BATCHES
+from dmcore.evidence.training_runs import RUNS_WITH_BATCH
 from dmcore.models import laws
 from dmcore.show.explorer import Axis, Curve, Explorer, Mark
 from dmcore.show.explorer import Readout as Number
@@ -113,8 +113,8 @@ def batch_laws() -> SvgFigure:
     """Batch (tokens) against training compute (FLOP): the laws by name, and batches of known runs."""
     explorer = batch_laws_explorer()
     told = "; ".join(
-        f"{run.name} {readable(run.tokens, 2)} at {readable(run.flop, 2)} FLOP"
-        for run in PUBLISHED_BATCHES
+        f"{run.name} {readable(run.largest_batch, 2)} at {readable(run.flop, 2)} FLOP"
+        for run in RUNS_WITH_BATCH
     )
     ends = {
         law.label: float(_tokens(law).subs(symbols("T")[0], 1e31 * _FLOP))
@@ -138,12 +138,12 @@ def batch_laws() -> SvgFigure:
             "PaLM": (3, 5, "left"),
             "DeepSeek-V3": (-2, 6, "right"),
         }
-        for run in PUBLISHED_BATCHES:
+        for run in RUNS_WITH_BATCH:
             right, up, side = places.get(run.name, (6, -11, "left"))
-            axes.plot([run.flop], [run.tokens], "o", color=INK, markersize=4)
+            axes.plot([run.flop], [run.largest_batch], "o", color=INK, markersize=4)
             axes.annotate(
                 run.name,
-                (run.flop, run.tokens),
+                (run.flop, run.largest_batch),
                 xytext=(right, up),
                 textcoords="offset points",
                 ha=side,
@@ -169,7 +169,7 @@ def batch_laws_explorer() -> Explorer:
             ),
         ),
         controls=(batch, replace(exponent, default=0.1)),
-        marks=tuple(Mark(run.flop * _FLOP, run.tokens, run.name) for run in PUBLISHED_BATCHES),
+        marks=tuple(Mark(run.flop * _FLOP, run.largest_batch, run.name) for run in RUNS_WITH_BATCH),
         readouts=(
             Number("Batch at 10²⁸ FLOP", _batch_at(1e28), "million tokens", 1e6),
             Number("Batch at 10³¹ FLOP", _batch_at(1e31), "million tokens", 1e6),

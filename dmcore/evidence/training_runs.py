@@ -18,9 +18,11 @@ from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks.limits import QUARTER_S, TOKENS_PER_PARAMETER, nodes_needed, training_macs
+from dmcore.evidence.tables import records
 from dmcore.hardware.gpu import GPU, get_gpu
 
 __all__ = [
+    "RUNS_WITH_BATCH",
     "TRAINING_RUNS",
     "TrainingRun",
     "busy_nodes",
@@ -41,33 +43,44 @@ class TrainingRun:
     ----------
     name : str
         Name of the model.
+    source : str
+        Key of the source in the bibliography.
     year : float
         When it was published, as a year with its fraction.
     flop : float
         Training compute as stated by the source, FLOP.
-    source : str
-        Key of the source in the bibliography.
     params, tokens : float or None
         Parameters and training tokens, where the source tells them.
+    batch_tokens : float or None
+        Tokens in the largest batch of the run, which need not be the critical one.
     estimated : bool
         Whether the compute is an outsider's estimate rather than its makers' figure.
+    landmark : bool
+        Whether it was among the largest documented runs of its time.
 
     Raises
     ------
     ValueError
         If a figure is not positive, or no source is given.
+
+    Examples
+    --------
+    >>> TRAINING_RUNS["GPT-3"].flop
+    3.14e+23
     """
 
     name: str
+    source: str
     year: float
     flop: float
-    source: str
     params: float | None = None
     tokens: float | None = None
+    batch_tokens: float | None = None
     estimated: bool = False
+    landmark: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("year", "flop", "params", "tokens"):
+        for name in ("year", "flop", "params", "tokens", "batch_tokens"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name), finite=True)
         if not self.source:
@@ -77,6 +90,19 @@ class TrainingRun:
     def macs(self) -> float:
         """Training compute, MAC."""
         return self.flop / FLOP_PER_MAC
+
+    @property
+    def largest_batch(self) -> float:
+        """Tokens in its largest batch.
+
+        Raises
+        ------
+        ValueError
+            If the source does not tell it.
+        """
+        if self.batch_tokens is None:
+            raise ValueError(f"batch_tokens must be told, got a run that tells none, {self.name!r}")
+        return self.batch_tokens
 
     @property
     def computed_flop(self) -> float | None:
@@ -89,18 +115,15 @@ class TrainingRun:
         return float(FLOP_PER_MAC * evaluate(training_macs(), P=self.params, D=self.tokens))
 
 
-#: Documented runs by name, oldest first.
+_RUNS = records(TrainingRun, "training_runs.toml")
+
+#: The largest documented runs of their time by name, oldest first.
 TRAINING_RUNS: Mapping[str, TrainingRun] = MappingProxyType(
-    {
-        run.name: run
-        for run in (
-            TrainingRun("GPT-3", 2020.41, 3.14e23, "brown2020", 175e9, 300e9),
-            TrainingRun("PaLM", 2022.26, 2.5e24, "chowdhery2022", 540e9, 780e9),
-            TrainingRun("GPT-4", 2023.20, 2.1e25, "epoch2024models", estimated=True),
-            TrainingRun("Llama 3.1 405B", 2024.56, 3.8e25, "llama2024", 405e9, 15.6e12),
-        )
-    }
+    {run.name: run for run in _RUNS if run.landmark}
 )
+
+#: Runs whose makers tell their largest batch.
+RUNS_WITH_BATCH = tuple(run for run in _RUNS if run.batch_tokens is not None)
 
 
 @cache

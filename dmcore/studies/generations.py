@@ -64,7 +64,7 @@ WIDTHS: tuple[int, ...] = tuple(
 )
 
 #: The run that AlexNet was: an estimate of its compute, and when its paper was published.
-ALEXNET = TrainingRun("AlexNet", 2012.92, 4.7e17, "epoch2024models", estimated=True)
+ALEXNET = TrainingRun("AlexNet", "epoch2024models", 2012.92, 4.7e17, estimated=True)
 #: The newest documented run, from which growth is counted.
 LAST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
