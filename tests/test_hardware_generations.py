@@ -13,10 +13,11 @@ from dmcore.bottlenecks.limits import critical_compute
 from dmcore.hardware.catalog import PRESETS, find_gpu
 from dmcore.hardware.gpu import GPUS
 from dmcore.models.model import Model
+from dmcore.simulator.ends import Bracket
 from dmcore.simulator.search import best_parallelism
 from dmcore.simulator.sweep import D_MODELS
 from dmcore.studies import generations as model
-from dmcore.studies.generations import GENERATIONS, Span
+from dmcore.studies.generations import GENERATIONS
 
 BIBLIOGRAPHY = Path(__file__).parents[1] / "book" / "references.bib"
 
@@ -113,9 +114,9 @@ def test_l2_bandwidth_is_no_matter_and_the_network_is():
 
 
 def test_span_orders_its_crossings():
-    span = Span(first_below=1e28, last_above=4e28)
+    span = Bracket(first_below=1e28, last_above=4e28)
     assert (span.low, span.high, span.middle) == (1e28, 4e28, pytest.approx(2e28))
-    assert Span(4e28, 1e28).low == 1e28
+    assert Bracket(4e28, 1e28).low == 1e28
 
 
 def test_a_sweep_without_an_end_is_refused():

@@ -15,7 +15,7 @@ from dmcore import GPUS
 from dmcore.bottlenecks import limits
 from dmcore.chapters import ways_around as figures
 from dmcore.models.laws import DEPTH_LAWS, SIMULATOR_YEAR_S
-from dmcore.simulator.ends import falling, scaling_end
+from dmcore.simulator.ends import falling, on_falling_fit
 from dmcore.simulator.sweep import D_MODELS, sweep
 from dmcore.studies import scenarios
 from dmcore.studies.scenarios import SCENARIOS, headline_table
@@ -68,13 +68,13 @@ def test_falling_leaves_what_falls_and_pools_what_rises() -> None:
 
 def test_end_lies_between_the_first_run_below_and_the_last_above() -> None:
     found = sweep(H100)
-    end = scaling_end(found)
+    end = on_falling_fit(found)
     assert found.linear_scaling_end < end < 5.9e28
-    assert scaling_end(found, 0.99) < end < scaling_end(found, 0.3)
-    assert scaling_end(found, 1.1) is None  # never as high
-    assert scaling_end(sweep(H100, d_models=[12288])) is None  # never as low
+    assert on_falling_fit(found, 0.99) < end < on_falling_fit(found, 0.3)
+    assert on_falling_fit(found, 1.1) is None  # never as high
+    assert on_falling_fit(sweep(H100, d_models=[12288])) is None  # never as low
     with pytest.raises(ValueError, match="level must be positive"):
-        scaling_end(found, 0)
+        on_falling_fit(found, 0)
 
 
 # ---------------------------------------------------------------------------------- what they are

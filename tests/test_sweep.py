@@ -13,6 +13,7 @@ import pytest
 
 from dmcore.hardware.gpu import GPUS
 from dmcore.models.model import Extras, Model
+from dmcore.simulator import ends
 from dmcore.simulator import sweep as module
 from dmcore.simulator.step import MONTH_S
 from dmcore.simulator.sweep import D_MODELS, sweep
@@ -109,6 +110,20 @@ def test_widths_can_be_given():
     assert some.ended_by == ""
     assert some.linear_scaling_end is None
     assert "linear scaling throughout" in repr(some)
+
+
+def test_a_gpu_that_is_never_linear_has_no_end(h100):
+    """Its first run is below the level already, which is no end of linear scaling."""
+    slow = replace(h100.gpu, hbm_bytes_per_s=h100.gpu.hbm_bytes_per_s / 100)
+    found = sweep(slow, d_models=(12288, 16384, 65536))
+    assert ends.never_linear(found)
+    assert not ends.never_linear(h100)
+    assert found.linear_scaling_end is None
+    for name, reading in ends.READINGS.items():
+        assert reading(found) is None, name
+        assert reading(h100) > h100.training_flop[0], name
+        assert reading(h100, 0.5) > reading(h100, 0.9), name
+    assert "linear scaling never" in repr(found)
 
 
 def test_no_run_at_all_says_why():

@@ -117,7 +117,8 @@ export function cluster(spec, frame) {
     return "The widths of the sweep end there.";
   }
 
-  /** The first run that uses at most the threshold of the useful rate, and the last above it. */
+  /** The first run that uses at most the threshold of the useful rate, and the last above it; neither
+   * if the runs were never above it, or always. */
   function facts(of) {
     const column = (name) => of.columns[columns.findIndex((each) => each.name === name)];
     const flop = column("training_flop");
@@ -127,7 +128,7 @@ export function cluster(spec, frame) {
       linear_end: flop[below.indexOf(true)],
       last_linear: flop[below.lastIndexOf(false)],
     };
-    return spec.facts.map(({ name }) => (below.includes(true) ? named[name] : undefined) ?? null);
+    return spec.facts.map(({ name }) => (below.includes(true) && !below[0] ? named[name] : null));
   }
 
   // ------------------------------------------------------------------------------ the figure

@@ -12,7 +12,7 @@ from dmcore.models.model import Extras
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
-from dmcore.simulator.ends import LINEAR_SCALING, scaling_end
+from dmcore.simulator.ends import LINEAR_SCALING, on_falling_fit
 from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, Headline, headline, run_of
 
 __all__ = ["changes", "options", "utilizations"]
@@ -201,6 +201,6 @@ def _runs(gpu: str, correction: Correction) -> Runs:
             "memory": [step.memory_bytes for step in found.steps],
             "binding": [step.binding for step in found.steps],
         },
-        facts={"end": scaling_end(found, LINEAR_SCALING * correction.counted)},
+        facts={"end": on_falling_fit(found, LINEAR_SCALING * correction.counted)},
         note="No larger run ends in three months.",
     )

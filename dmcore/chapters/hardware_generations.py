@@ -20,9 +20,10 @@ from dmcore.evidence import training_runs
 from dmcore.show.explorer import Axis, Curve, Explorer, Mark, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.simulator.ends import Bracket
 from dmcore.studies import generations as model
 from dmcore.studies import growth
-from dmcore.studies.generations import GENERATIONS, Span
+from dmcore.studies.generations import GENERATIONS
 
 __all__ = [
     "FIELDS",
@@ -429,6 +430,6 @@ def _cell(column: float, row: float, color: str) -> Rectangle:
     )
 
 
-def _bar(axes: Axes, span: Span, row: float, color: str) -> None:
+def _bar(axes: Axes, span: Bracket, row: float, color: str) -> None:
     # A span of a few percent would be no more than a hair, so its ends are round.
     axes.plot([span.low, span.high], [row, row], color=color, linewidth=5, solid_capstyle="round")

@@ -13,6 +13,7 @@ from dmcore.models.model import Model
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.search import NothingFitsError, best_parallelism
 from dmcore.simulator.step import TrainingStep
 from dmcore.studies.one_model import CAUSES, best_splits, causes, in_full, in_words
@@ -35,7 +36,7 @@ def strong_scaling() -> SvgFigure:
     sizes = np.array(list(found))
     percent = np.array([step.utilization for step in found.values()]) * 100
     useful = GPUS["H100 SXM"].efficiency * 100
-    limit = 0.8 * useful
+    limit = LINEAR_SCALING * useful
     end = sizes[percent > limit].max()
     shown = {size: found[size] for size in (2**11, int(end), 2**20, 2**23)}
     told = ", ".join(f"{in_full(size)} GPUs {step.utilization:.0%}" for size, step in shown.items())

@@ -14,6 +14,7 @@ from dmcore.chapters.common import DATA_SHEET_GPUS
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.explorer import Axis
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.simulator.ends import first_run_below, never_linear
 from dmcore.simulator.sweep import Sweep, sweep
 
 __all__ = [
@@ -67,10 +68,10 @@ def utilization(
     height
         Height in inches.
     """
-    ends = {label: found.linear_scaling_end for label, found in sweeps.items()}
+    ends = {label: first_run_below(found) for label, found in sweeps.items()}
     told = ", ".join(
         f"{label}: {found.utilization[0]:.0%} at first, linear scaling "
-        + (f"to {readable(end)} FLOP" if end else "throughout")
+        + (f"to {readable(end)} FLOP" if end else "never" if never_linear(found) else "throughout")
         for (label, found), end in zip(sweeps.items(), ends.values(), strict=True)
     )
     with canvas(f"Utilization against training compute. {told}.", height=height) as (
@@ -107,8 +108,9 @@ def ends(sweeps: Mapping[str, Sweep], closed_forms: Mapping[str, float] | None =
     """Where linear scaling ends (FLOP), a row to a sweep; rings mark a closed form's T_crit."""
     closed_forms = closed_forms or {}
     rows = {
-        label: found.linear_scaling_end or float(found.training_flop[-1])
+        label: first_run_below(found) or float(found.training_flop[-1])
         for label, found in sweeps.items()
+        if not never_linear(found)
     }
     told = ", ".join(
         f"{label} {readable(end)}"

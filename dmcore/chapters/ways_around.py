@@ -17,7 +17,7 @@ from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, SIMULATOR_YEAR_S
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, label_line, scale_axis
-from dmcore.simulator.ends import scaling_end
+from dmcore.simulator.ends import on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.scenarios import (
     SCENARIOS,
@@ -264,7 +264,7 @@ def _runs(found: Sweep) -> Runs:
             "layers": numbers(found.layers),
             "batch": numbers(found.batch_tokens),
         },
-        facts={"end": scaling_end(found)},
+        facts={"end": on_falling_fit(found)},
         note=(
             "No larger run ends in three months."
             if found.ended_by

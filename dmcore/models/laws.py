@@ -279,7 +279,9 @@ def _depth_laws() -> tuple[ShapeLaw, ...]:
     d, f = symbols("d f")
     power = sp.Rational("0.3751")
     fit = sp.Rational("0.10056") * (d * f) ** power  # the paper's, to published models
-    start = sp.Float(FF_RATIO * GPT3_WIDTH**2)  # as many layers there; exact roots are huge integers
+    start = sp.Float(
+        FF_RATIO * GPT3_WIDTH**2
+    )  # as many layers there; exact roots are huge integers
     half = sp.Rational("0.10056") * start ** (power / 2) * (d * f) ** (power / 2)
     return (
         ShapeLaw("default", "grows as in the paper", fit),

@@ -23,7 +23,7 @@ from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import GridFigure, Runs, control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator import pipeline, traffic
-from dmcore.simulator.ends import LINEAR_SCALING, last_linear_flop
+from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
 from dmcore.simulator.step import MONTH_S
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
@@ -175,8 +175,7 @@ def runs_of(found: Sweep, columns: Iterable[str], note: str = "") -> Runs:
             made[name] = ["yes" if given else "no" for given in found.zero_bubble]
         else:
             made[name] = [float(value) for value in getattr(found, name)]
-    end = found.linear_scaling_end
-    facts = {"linear_end": end, "last_linear": None if end is None else last_linear_flop(found)}
+    facts = {"linear_end": first_run_below(found), "last_linear": last_run_above(found)}
     return Runs(made, facts, note)
 
 

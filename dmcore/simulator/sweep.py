@@ -23,7 +23,7 @@ from dmcore.algebra.checks import check_positive
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models.laws import BatchScaling, ShapeScaling
 from dmcore.models.model import Extras, Model
-from dmcore.simulator.ends import LINEAR_SCALING
+from dmcore.simulator import ends
 from dmcore.simulator.search import NothingFitsError, smallest_cluster
 from dmcore.simulator.split import DEGREES
 from dmcore.simulator.step import TrainingStep
@@ -117,12 +117,8 @@ class Sweep:
 
     @property
     def linear_scaling_end(self) -> float | None:
-        """Training FLOP of the first run that uses at most 0.8 of the useful FLOP/s.
-
-        None if no run of the sweep does.
-        """
-        left = np.nonzero(self.utilization <= LINEAR_SCALING * self.gpu.efficiency)[0]
-        return float(self.training_flop[left[0]]) if len(left) else None
+        """Training FLOP where linear scaling ends as the paper reads it; see :mod:`.ends`."""
+        return ends.first_run_below(self)
 
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
         """The columns as comma-separated values, with a header; also written to ``path`` if given.
@@ -149,9 +145,10 @@ class Sweep:
         if not len(self):
             return f"<Sweep on {self.gpu.name}: no runs; {self.ended_by}>"
         end = self.linear_scaling_end
-        scaling = (
-            "linear scaling throughout" if end is None else f"linear scaling to {end:.2g} FLOP"
-        )
+        if end is not None:
+            scaling = f"linear scaling to {end:.2g} FLOP"
+        else:
+            scaling = f"linear scaling {'never' if ends.never_linear(self) else 'throughout'}"
         return (
             f"<Sweep on {self.gpu.name}: {len(self)} runs, d_model {self.d_model[0]} to "
             f"{self.d_model[-1]}, {self.training_flop[0]:.2g} to {self.training_flop[-1]:.2g} FLOP, "

@@ -29,7 +29,7 @@ from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models import attention
 from dmcore.models.model import Extras
 from dmcore.simulator import attention_messages
-from dmcore.simulator.ends import LINEAR_SCALING, scaling_end
+from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above, on_falling_fit
 from dmcore.simulator.pipeline import microbatches_needed
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.simulator.times import activation_bytes, products_in_attention, products_in_mlp
@@ -371,7 +371,7 @@ class Headline:
         The first run of the sweep that uses no more than 0.8 of the useful rate, and the last that uses
         more. Work done twice is allowed for: with layers computed again it is 0.8 of three quarters.
     scaling_end_flop : float or None
-        The same crossing read off the smoothed sweep (:func:`dmcore.simulator.ends.scaling_end`).
+        The same crossing read off the smoothed sweep (:func:`dmcore.simulator.ends.on_falling_fit`).
     last_run_flop : float
         The last run that ends in time.
     first_utilization : float
@@ -405,14 +405,12 @@ def headline(gpu: GPU | str, correction: Correction = BASELINE) -> Headline:
     """
     found = run_of(gpu, correction)
     level = LINEAR_SCALING * correction.counted
-    above = found.utilization > level * found.gpu.efficiency
-    below, over = found.training_flop[~above], found.training_flop[above]
     return Headline(
         critical_flop=critical_flop(gpu, correction),
         limit_flop=limit_flop(correction),
-        first_below_flop=float(below[0]) if len(below) else None,
-        last_above_flop=float(over[-1]) if len(over) else None,
-        scaling_end_flop=scaling_end(found, level),
+        first_below_flop=first_run_below(found, level),
+        last_above_flop=last_run_above(found, level),
+        scaling_end_flop=on_falling_fit(found, level),
         last_run_flop=float(found.training_flop[-1]),
         first_utilization=float(found.utilization[0]),
     )

@@ -23,7 +23,7 @@ from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.gpu import GPU, get_gpu
 from dmcore.models.laws import BATCH_LAWS, BatchLaw
-from dmcore.simulator.ends import scaling_end
+from dmcore.simulator.ends import first_run_below, on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.scenarios import faster_memory, faster_network, lower_latency
 from dmcore.studies.side_by_side import own_laws
@@ -322,7 +322,7 @@ def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float
     """
     gpu = get_gpu(gpu)
     return tuple(
-        (change, _log(scaling_end(_swept(gpu, {"batch_scaling": _batch_law(1.0, change)}))))
+        (change, _log(on_falling_fit(_swept(gpu, {"batch_scaling": _batch_law(1.0, change)}))))
         for change in BATCH_EXPONENT
     )
 
@@ -362,7 +362,7 @@ def _response(lever: str, factors: tuple[float, ...], sweeps: Sequence[Sweep]) -
     return Response(
         lever,
         factors,
-        tuple(_log(scaling_end(found)) for found in sweeps),
-        tuple(_log(found.linear_scaling_end) for found in sweeps),
+        tuple(_log(on_falling_fit(found)) for found in sweeps),
+        tuple(_log(first_run_below(found)) for found in sweeps),
         tuple(_log(float(found.training_flop[-1])) for found in sweeps),
     )

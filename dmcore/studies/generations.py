@@ -21,7 +21,7 @@ from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
 from dmcore.hardware.catalog import PRESETS, STATUSES, status_fields
 from dmcore.hardware.gpu import GPU, GPUS
 from dmcore.models.model import Model
-from dmcore.simulator.ends import last_linear_flop
+from dmcore.simulator.ends import Bracket, bracket
 from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
@@ -35,7 +35,6 @@ __all__ = [
     "REPORTED_SPLIT",
     "WIDTHS",
     "Generation",
-    "Span",
     "changed",
     "factors",
     "gtx_580_run",
@@ -125,7 +124,7 @@ class Generation:
         return runs_of(self.gpu, self.word_bytes)
 
     @cached_property
-    def end(self) -> Span:
+    def end(self) -> Bracket:
         """Where linear scaling ends, see :func:`linear_scaling`."""
         return linear_scaling(self.gpu, self.word_bytes)
 
@@ -181,38 +180,6 @@ GENERATIONS: Mapping[str, Generation] = _generations()
 # ---------------------------------------------------------------------------------- the simulator
 
 
-@dataclass(frozen=True)
-class Span:
-    """Where linear scaling ends, as closely as a sweep tells.
-
-    Whole numbers make a sweep uneven, so two crossings of the threshold bracket the end: the first run
-    at or below it and the last run above it, in either order.
-
-    Attributes
-    ----------
-    first_below, last_above : float
-        Training compute, FLOP.
-    """
-
-    first_below: float
-    last_above: float
-
-    @property
-    def low(self) -> float:
-        """The smaller of the two, FLOP."""
-        return min(self.first_below, self.last_above)
-
-    @property
-    def high(self) -> float:
-        """The larger of the two, FLOP."""
-        return max(self.first_below, self.last_above)
-
-    @property
-    def middle(self) -> float:
-        """Their geometric mean, FLOP."""
-        return float((self.first_below * self.last_above) ** 0.5)
-
-
 @cache
 def runs_of(gpu: GPU, word_bytes: int = 2, min_utilization: float = 0.001) -> Sweep:
     """The sweep of dense models on an accelerator, from small widths to the paper's largest.
@@ -235,7 +202,7 @@ def runs_of(gpu: GPU, word_bytes: int = 2, min_utilization: float = 0.001) -> Sw
     )
 
 
-def linear_scaling(gpu: GPU, word_bytes: int = 2, min_utilization: float = 0.1) -> Span:
+def linear_scaling(gpu: GPU, word_bytes: int = 2, min_utilization: float = 0.1) -> Bracket:
     """Where linear scaling ends on an accelerator.
 
     Parameters
@@ -251,10 +218,10 @@ def linear_scaling(gpu: GPU, word_bytes: int = 2, min_utilization: float = 0.1) 
         If no run of the sweep is above the threshold, or none below.
     """
     found = runs_of(gpu, word_bytes, min_utilization)
-    first, last = found.linear_scaling_end, last_linear_flop(found)
-    if first is None or last is None:
+    end = bracket(found)
+    if end is None:
         raise ValueError(f"gpu must leave linear scaling within the sweep, got {gpu.name!r}")
-    return Span(first, last)
+    return end
 
 
 #: The split that the authors' interactive tool is reported to find for 1e26 FLOP on GTX 580 cards.

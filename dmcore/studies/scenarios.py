@@ -22,7 +22,7 @@ from dmcore.algebra.numbers import readable
 from dmcore.bottlenecks import latency, limits
 from dmcore.hardware.gpu import GPU, GPUS, get_gpu
 from dmcore.models.laws import SIMULATOR_YEAR_S, ShapeLaw
-from dmcore.simulator.ends import last_linear_flop, scaling_end
+from dmcore.simulator.ends import first_run_below, last_run_above, on_falling_fit
 from dmcore.simulator.step import TrainingStep
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.side_by_side import own_laws
@@ -116,7 +116,7 @@ class Outcome:
         if there is none.
     linear_flop : float or None
         Where linear scaling ends by the smoothed utilization, see
-        :func:`dmcore.simulator.ends.scaling_end`.
+        :func:`dmcore.simulator.ends.on_falling_fit`.
     last_run_flop : float
         The largest run of the sweep that ends in time.
     out_of_widths : bool
@@ -533,9 +533,9 @@ def evaluate_scenario(scenario: Scenario) -> Outcome:
         found=found,
         critical_flop=critical,
         limit_flop=limit,
-        first_below_flop=found.linear_scaling_end,
-        last_above_flop=last_linear_flop(found),
-        linear_flop=scaling_end(found),
+        first_below_flop=first_run_below(found),
+        last_above_flop=last_run_above(found),
+        linear_flop=on_falling_fit(found),
         last_run_flop=float(found.training_flop[-1]),
         out_of_widths=not found.ended_by,
     )
