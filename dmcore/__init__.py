@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from dmcore.algebra.expressions import evaluate as evaluate
     from dmcore.bottlenecks.limits import critical_compute as critical_compute
     from dmcore.bottlenecks.limits import latency_limit as latency_limit
+    from dmcore.hardware.catalog import GPUS as GPUS
+    from dmcore.hardware.catalog import get_gpu as get_gpu
+    from dmcore.hardware.catalog import load_accelerators as load_accelerators
     from dmcore.hardware.gpu import GPU as GPU
-    from dmcore.hardware.gpu import GPUS as GPUS
     from dmcore.hardware.gpu import NetworkLevel as NetworkLevel
-    from dmcore.hardware.gpu import get_gpu as get_gpu
     from dmcore.models.laws import BatchLaw as BatchLaw
     from dmcore.models.laws import ShapeLaw as ShapeLaw
     from dmcore.models.model import Extras as Extras
@@ -36,9 +37,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GPU": "hardware.gpu",
-    "GPUS": "hardware.gpu",
     "NetworkLevel": "hardware.gpu",
-    "get_gpu": "hardware.gpu",
+    "GPUS": "hardware.catalog",
+    "get_gpu": "hardware.catalog",
+    "load_accelerators": "hardware.catalog",
     "evaluate": "algebra.expressions",
     "critical_compute": "bottlenecks.limits",
     "latency_limit": "bottlenecks.limits",

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from dmcore.hardware.catalog import names
 from dmcore.models.model import Model
 from dmcore.simulator.search import best_parallelism
 from dmcore.simulator.sweep import sweep
@@ -31,7 +32,10 @@ MODEL = Model.from_laws(36864)
 def whole_set():
     """Every sweep of the paper's figures, and how many runs they have."""
     return sum(
-        len(sweep(gpu, sparse, law)) for gpu in GPUS for sparse in (False, True) for law in LAWS
+        len(sweep(gpu, sparse, law))
+        for gpu in names(paper=True)
+        for sparse in (False, True)
+        for law in LAWS
     )
 
 
@@ -64,7 +68,7 @@ def test_first_sweep_of_a_process(benchmark):
     benchmark.pedantic(in_new_python, (code,), rounds=5)
 
 
-@pytest.mark.parametrize("module", ["dmcore", "dmcore.hardware.gpu", "dmcore.simulator.search"])
+@pytest.mark.parametrize("module", ["dmcore", "dmcore.hardware.catalog", "dmcore.simulator.search"])
 def test_import(benchmark, module):
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
     seconds = benchmark.pedantic(

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from dmcore.hardware.gpu import GPUS, NetworkLevel
+from dmcore.hardware.catalog import GPUS, names
+from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator.candidates import level_sizes, ordered_factorizations
@@ -21,7 +22,7 @@ experts = st.sampled_from([1, 1, 2, 3, 5, 6, 9, 12, 18])
 @st.composite
 def gpus(draw):
     """A preset, perhaps with another network, less latency or little memory."""
-    gpu = draw(st.sampled_from(list(GPUS.values())))
+    gpu = draw(st.sampled_from([GPUS[name] for name in names(paper=True)]))
     if draw(st.booleans()):
         inner = draw(st.lists(st.integers(1, 8), max_size=2))
         rates = st.floats(1e8, 1e12)

@@ -10,7 +10,7 @@ import sympy as sp
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import network
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models import activation_memory, attention
 from dmcore.models.model import Extras, Model
 from dmcore.simulator import attention_messages

@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 from dmcore.bottlenecks import limits, network
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models.model import Extras
 from dmcore.simulator.sweep import sweep
 from dmcore.studies.corrections import (

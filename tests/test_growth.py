@@ -8,7 +8,7 @@ import pytest
 from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks.limits import QUARTER_S, critical_compute
 from dmcore.evidence import training_runs
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.studies import growth
 
 LLAMA = training_runs.TRAINING_RUNS["Llama 3.1 405B"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmcore import GPU, GPUS, NetworkLevel, get_gpu
+from dmcore.hardware.catalog import names
 
 H100 = GPUS["H100 SXM"]
 REAL = ("V100 SXM", "A100 SXM", "H100 PCIe", "H100 SXM")
@@ -59,6 +60,10 @@ def test_presets_are_the_papers_table(name: str) -> None:
     assert gpu.shared_bytes_per_clock_per_sm == 128
     assert gpu.useful_capacity == 0.75
     assert gpu.source
+
+
+def test_the_papers_gpus_are_those_of_its_tables() -> None:
+    assert set(names(paper=True)) == set(NETWORKS)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import simulator_symbols
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator.matmul import (
     among_sms_bytes,

@@ -30,7 +30,7 @@ from dmcore.evidence.measured_runs import (
     shape_parameters,
     tokens_per_s,
 )
-from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.catalog import get_gpu
 from dmcore.simulator.step import training_step
 
 BIBLIOGRAPHY = (Path(__file__).parents[1] / "book" / "references.bib").read_text("utf-8")
@@ -163,10 +163,10 @@ def test_simulator_takes_the_run(run):
     slots = (run.pipeline_slots or run.layers) // run.pipeline_parallel
     split = equivalent_parallelism(run, slots)
     assert split.n_gpu == run.n_gpu
-    step = training_step(find_gpu(run.gpu), equivalent_model(run), split)
+    step = training_step(get_gpu(run.gpu), equivalent_model(run), split)
     assert parameter_utilization(run) < step.utilization < 1
     as_published = training_step(
-        find_gpu(run.gpu), equivalent_model(run), equivalent_parallelism(run)
+        get_gpu(run.gpu), equivalent_model(run), equivalent_parallelism(run)
     )
     assert as_published.utilization <= step.utilization * 1.1
 
@@ -179,7 +179,7 @@ def test_placement_on_the_network():
     palm = equivalent_parallelism(RUNS_BY_NAME["PaLM 540B on 6144"])
     assert (palm.slices_of_f, palm.data) == ((12, 1), (256, 2))
     with pytest.raises(ValueError, match="memory needed"):
-        training_step(find_gpu("TPU v4"), equivalent_model(RUNS_BY_NAME["PaLM 540B on 6144"]), palm)
+        training_step(get_gpu("TPU v4"), equivalent_model(RUNS_BY_NAME["PaLM 540B on 6144"]), palm)
 
 
 def test_experts_are_refused_where_only_dense_runs_make_sense():

@@ -19,7 +19,8 @@ from simulator_strategies import (
     split_of,
 )
 
-from dmcore.hardware.gpu import GPUS, NetworkLevel
+from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.model import Extras, Model
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator import search

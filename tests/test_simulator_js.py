@@ -15,7 +15,8 @@ from test_sweep import REFERENCE
 
 from dmcore import Model, Parallelism, best_parallelism, sweep, training_step
 from dmcore.chapters.your_cluster import cluster, pick_a_sweep
-from dmcore.hardware.gpu import GPUS, NetworkLevel
+from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.laws import BATCH_LAWS, ROUNDINGS, closest_round
 from dmcore.show.cluster import (
     FIGURES,
@@ -27,6 +28,7 @@ from dmcore.show.cluster import (
     runs_of,
     sweep_of,
 )
+from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import numbers_data
 from dmcore.show.widgets import explore
 from dmcore.simulator.step import MONTH_S
@@ -149,6 +151,23 @@ def test_presets():
     settings = [preset(gpu) for gpu in GPUS]
     for each, (runs, ended, _) in zip(settings, in_javascript(settings), strict=True):
         check(each, runs, ended)
+
+
+def test_sliders_reach_every_preset():
+    figure = cluster()
+    ranges = {it.symbol: it for it in figure.controls if isinstance(it, Slider)}
+    (menu,) = (it for it in figure.controls if isinstance(it, Menu) and it.label == "GPU")
+    assert list(menu.options) == list(GPUS)
+    for values in menu.options.values():
+        for symbol, value in values.items():
+            if symbol != "base" and np.isfinite(value):
+                assert ranges[symbol].low <= value <= ranges[symbol].high
+
+
+def test_words_are_those_of_the_gpu():
+    card = preset("GTX 580")
+    assert sweep_of(card).steps[0].model.word_bytes == 4
+    assert SPEC["fixed"][int(card["base"])]["w"] == 4
 
 
 def test_anything():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models.model import Extras, Model
 from dmcore.simulator import ends
 from dmcore.simulator import sweep as module

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from simulator_strategies import clusters, gpus, models_with_extras, plain_shape
 
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models.model import Model
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator.split import Parallelism

@@ -15,8 +15,7 @@ import sympy as sp
 from dmcore.algebra.symbols import SYMBOLS
 from dmcore.bottlenecks import limits
 from dmcore.chapters import uncertainty as figures
-from dmcore.hardware.catalog import find_gpu
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS, get_gpu
 from dmcore.studies import uncertainty
 from dmcore.studies.uncertainty import Assumption, assumptions, growth_of_runs, limit_flop, sample
 
@@ -126,7 +125,7 @@ def test_another_gpu_brings_its_node():
     gpu = "GB200 NVL72"
     assert uncertainty.baseline(gpu)["G"] == 72
     assert limit_flop("critical", {}, gpu) == pytest.approx(
-        limits.critical_compute(find_gpu(gpu)), rel=1e-9
+        limits.critical_compute(get_gpu(gpu)), rel=1e-9
     )
 
 
@@ -286,7 +285,7 @@ def test_own_beliefs_take_any_setting_of_the_sliders(upside_down):
         (lambda: replace(BY_SYMBOL["r"], shape="normal"), "shape"),
         (lambda: replace(BY_SYMBOL["r"], symbol="no"), "symbol"),
         (lambda: BY_SYMBOL["r"].quantile(1.0), "share"),
-        (lambda: assumptions("H200"), "name"),
+        (lambda: assumptions("H200"), "gpu"),
         (lambda: sample(BELIEFS, 0), "draws"),
         (lambda: sample([BY_SYMBOL["r"], BY_SYMBOL["r"]], 10), "different symbols"),
         (lambda: limit_flop("memory", {}), "limit"),

@@ -14,8 +14,7 @@ from dmcore.evidence.measured_runs import (
     equivalent_parallelism,
     parameter_utilization,
 )
-from dmcore.hardware.catalog import find_gpu
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS, get_gpu
 from dmcore.simulator.step import training_step
 from dmcore.studies import validation
 from dmcore.studies.validation import COMPARABLE, LEFT_OUT, PARTS, compare
@@ -41,7 +40,7 @@ def test_bound_holds(run):
     assert found.measured == parameter_utilization(run)
     assert found.measured < found.predicted
     assert found.plain.utilization <= found.predicted <= found.best.utilization * 1.0001
-    assert found.best.utilization <= find_gpu(run.gpu).efficiency
+    assert found.best.utilization <= get_gpu(run.gpu).efficiency
     assert found.step.n_gpu == found.best.n_gpu == run.n_gpu
     assert found.ratio == pytest.approx(found.measured / found.predicted)
 

@@ -83,7 +83,7 @@ const ROUNDINGS = {
 };
 
 /** The model of a width that the scaling laws make. */
-export function makeModel(f, d, { sparse, batchLaw }, { seqLen, wordBytes, aspectRatio }) {
+export function makeModel(f, d, { sparse, batchLaw, gpu }, { seqLen, aspectRatio }) {
   const ff = aspectRatio * d;
   const layers = closestRound(f.layers(d, ff));
   const experts = sparse ? closestRound(f.experts(d, ff)) : 1;
@@ -92,7 +92,7 @@ export function makeModel(f, d, { sparse, batchLaw }, { seqLen, wordBytes, aspec
   const flop = f.trainingFlop(params, experts);
   const sequences = f[`batch_${batchLaw.name}`](flop, experts, seqLen);
   const batch = ROUNDINGS[batchLaw.rounding](sequences, experts) * seqLen;
-  return { d, ff, layers, experts, params, tokens, flop, batch, w: wordBytes, steps: tokens / batch };
+  return { d, ff, layers, experts, params, tokens, flop, batch, w: gpu.fixed.w, steps: tokens / batch };
 }
 
 // -------------------------------------------------------------------------------- one training step

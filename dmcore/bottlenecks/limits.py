@@ -18,7 +18,8 @@ from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 from dmcore.bottlenecks import critical_batch, latency, memory_bandwidth, network
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models import laws
 from dmcore.models.laws import TOKENS_PER_PARAMETER
 
@@ -253,7 +254,7 @@ def latency_derivation() -> Derivation:
     )
 
 
-def node_rates(gpu: GPU | str, word_bytes: float = 2) -> dict[str, float]:
+def node_rates(gpu: GPU | str, word_bytes: float | None = None) -> dict[str, float]:
     """What the closed forms need of a node: C (MAC/s), n (tokens) and a (channels).
 
     Raises
@@ -326,7 +327,7 @@ def critical_compute(
     alpha: ArrayLike = 0.0,
     duration_s: ArrayLike = QUARTER_S,
     *,
-    word_bytes: float = 2,
+    word_bytes: float | None = None,
     reference_batch_tokens: ArrayLike = critical_batch.REFERENCE_BATCH_TOKENS,
     reference_layers: ArrayLike = critical_batch.REFERENCE_LAYERS,
     reference_compute: ArrayLike = critical_batch.REFERENCE_COMPUTE,
@@ -344,7 +345,7 @@ def critical_compute(
     duration_s
         Longest duration of the run, seconds. Arrays broadcast.
     word_bytes
-        Bytes of one parameter or activation.
+        Bytes of one parameter or activation; those of the GPU's words by default.
     reference_batch_tokens, reference_layers
         Batch (tokens) and layers at the reference compute.
     reference_compute

@@ -12,7 +12,8 @@ import sympy as sp
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 
 __all__ = [
     "arithmetic_intensity",
@@ -111,7 +112,7 @@ def derivation() -> Derivation:
     )
 
 
-def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float = 2) -> float:
+def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float | None = None) -> float:
     """Least nanobatch of a GPU, in tokens.
 
     Parameters
@@ -119,7 +120,7 @@ def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float = 2) -> float:
     gpu
         A :class:`~dmcore.hardware.gpu.GPU` or the name of a preset.
     word_bytes
-        Bytes of one parameter.
+        Bytes of one parameter; the GPU's word by default.
 
     Raises
     ------
@@ -132,6 +133,6 @@ def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float = 2) -> float:
             derivation().result,
             F=gpu.peak_flop_per_s / FLOP_PER_MAC,
             beta_hbm=gpu.hbm_bytes_per_s,
-            w_P=word_bytes,
+            w_P=gpu.word_bytes if word_bytes is None else word_bytes,
         )
     )

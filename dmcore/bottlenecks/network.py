@@ -13,7 +13,8 @@ import sympy as sp
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import FF_RATIO, MATRICES_PER_LAYER, PASSES
 
 __all__ = [
@@ -228,7 +229,7 @@ def derivation() -> Derivation:
     )
 
 
-def shard_side_channels(gpu: GPU | str, word_bytes: float = 2) -> float:
+def shard_side_channels(gpu: GPU | str, word_bytes: float | None = None) -> float:
     """Side of the smallest weight block of a node that the network keeps up with, in channels.
 
     Parameters
@@ -236,7 +237,7 @@ def shard_side_channels(gpu: GPU | str, word_bytes: float = 2) -> float:
     gpu
         A :class:`~dmcore.hardware.gpu.GPU` or the name of a preset.
     word_bytes
-        Bytes of one activation.
+        Bytes of one activation; the GPU's word by default.
 
     Raises
     ------
@@ -249,6 +250,6 @@ def shard_side_channels(gpu: GPU | str, word_bytes: float = 2) -> float:
             derivation()["eq-shard-side-hardware"].equation.rhs,
             F=gpu.peak_flop_per_s / FLOP_PER_MAC,
             beta_net=gpu.inter_node_bytes_per_s,
-            w_A=word_bytes,
+            w_A=gpu.word_bytes if word_bytes is None else word_bytes,
         )
     )

@@ -8,7 +8,8 @@ from dmcore.algebra.symbols import FLOP_PER_MAC
 from dmcore.bottlenecks.critical_batch import REFERENCE_BATCH_TOKENS, REFERENCE_LAYERS
 from dmcore.bottlenecks.latency import MATMUL_LATENCY_S
 from dmcore.bottlenecks.limits import QUARTER_S
-from dmcore.hardware.gpu import GB, GPUS
+from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.gpu import GB
 from dmcore.show.explorer import Menu, Slider
 
 __all__ = ["DATA_SHEET_GPUS", "MONTH_S", "SLIDERS", "gpu_menu", "gpu_values", "sliders"]

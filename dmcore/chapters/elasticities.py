@@ -8,7 +8,7 @@ import sympy as sp
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import limits
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.show.explorer import Axis, Curve, Explorer, Slider
 from dmcore.show.explorer import Readout as Number

@@ -14,7 +14,8 @@ from matplotlib.patches import Rectangle
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols
 from dmcore.chapters.common import DATA_SHEET_GPUS
-from dmcore.hardware.gpu import GPU, GPUS, get_gpu
+from dmcore.hardware.catalog import GPUS, get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis

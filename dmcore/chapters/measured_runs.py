@@ -16,7 +16,7 @@ from dmcore.evidence.measured_runs import (
     equivalent_model,
     equivalent_parallelism,
 )
-from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.catalog import get_gpu
 from dmcore.models.model import Model
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
@@ -254,7 +254,7 @@ def more_gpus() -> GridFigure:
 
 def _grow(run: MeasuredRun, how: str) -> list[TrainingStep]:
     """Steps of a run's model and batch on clusters that double, as long as the split is possible."""
-    gpu, shape = find_gpu(run.gpu), _divisible(equivalent_model(run))
+    gpu, shape = get_gpu(run.gpu), _divisible(equivalent_model(run))
     found: list[TrainingStep] = []
     n_gpu = run.model_parallel
     while n_gpu <= _MOST:

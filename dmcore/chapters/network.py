@@ -15,7 +15,7 @@ from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import memory_bandwidth
 from dmcore.bottlenecks import network as model
 from dmcore.chapters.common import DATA_SHEET_GPUS, SLIDERS, gpu_menu, gpu_values, sliders
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.show.explorer import Axis, Band, Curve, Explorer
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from dmcore.algebra.numbers import readable
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models.model import Model
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dmcore.algebra.numbers import readable
 from dmcore.bottlenecks import limits
 from dmcore.chapters import sweeps
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, SIMULATOR_YEAR_S
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs

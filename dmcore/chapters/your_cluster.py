@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from dmcore.algebra.derivation import building_page
 from dmcore.algebra.numbers import readable
 from dmcore.chapters.sweeps import own_sweep, own_sweep_choices
-from dmcore.hardware.gpu import GB, GPUS
+from dmcore.hardware.catalog import GPUS, names
+from dmcore.hardware.gpu import GB
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.cluster import ClusterFigure, figures_of, runs_of
 from dmcore.show.explorer import Axis, Menu, Slider
@@ -65,8 +67,8 @@ _COLUMNS = {
 # ----------------------------------------------------------------------------------------- grid
 
 _DURATIONS = {"1 month": 1, "3 months": 3, "6 months": 6, "1 year": 12, "2 years": 24}
-#: The presets of the grid: all but the one whose search takes longest, which the cluster's figure has.
-_GRID_GPUS = tuple(name for name in GPUS if not name.endswith("Superpod"))
+#: The paper's presets but the one of three levels, whose search takes longest. The cluster has all.
+_GRID_GPUS = tuple(name for name in names(paper=True) if len(GPUS[name].network) < 3)
 _GRID_COLUMNS = tuple(_COLUMNS)[:11]
 
 
@@ -128,6 +130,8 @@ def _slider(
     symbol: str, label: str, low: float, high: float, unit: str = "", per_unit: float = 1
 ) -> Slider:
     default = figures_of("H100 SXM")[symbol]
+    known = [figures_of(gpu)[symbol] for gpu in GPUS.values()]
+    low, high = min(low, *known), max(high, *(value for value in known if isfinite(value)))
     whole = symbol.endswith("_size")
     log = symbol != "eta"
     return Slider(symbol, label, low, high, default, unit, per_unit, log=log, whole=whole)
@@ -159,7 +163,7 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
             _slider("ell_matmul", "Latency of a matrix product", 1e-8, 1e-4, "µs", 1e-6),
         ),
         "Change the network": (
-            _slider("node_size", "GPUs in a node (1: flat)", 1, 1024),
+            _slider("node_size", "GPUs in a node (1: flat)", 1, 2**14),
             _slider("beta_node", "Bandwidth in the node", 1e9, 1e15, "GB/s", GB),
             _slider("pod_size", "Nodes in a pod (1: none)", 1, 64),
             _slider("beta_pod", "Bandwidth in the pod", 1e9, 1e15, "GB/s", GB),

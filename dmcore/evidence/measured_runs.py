@@ -24,7 +24,7 @@ from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import simulator_symbols, symbols
 from dmcore.evidence.tables import records
-from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.catalog import get_gpu
 from dmcore.models.model import Model
 from dmcore.simulator.split import Parallelism
 
@@ -272,7 +272,7 @@ RUNS_BY_NAME: Mapping[str, MeasuredRun] = MappingProxyType({run.name: run for ru
 
 def peak_flop_per_s(run: MeasuredRun) -> float:
     """Peak of one GPU of the run at 16 bit, FLOP/s."""
-    return find_gpu(run.gpu).peak_flop_per_s
+    return get_gpu(run.gpu).peak_flop_per_s
 
 
 def shape_parameters(run: MeasuredRun) -> float:
@@ -416,7 +416,7 @@ def equivalent_parallelism(run: MeasuredRun, interleaving: int | None = None) ->
         If the run has experts, which it shares out among its data-parallel replicas, unlike the model.
     """
     _refuse_experts(run)
-    gpu = find_gpu(run.gpu)
+    gpu = get_gpu(run.gpu)
     left = gpu.network[0].size or run.n_gpu
     placed = []
     for degree in (

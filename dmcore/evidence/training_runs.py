@@ -19,7 +19,8 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks.limits import QUARTER_S, TOKENS_PER_PARAMETER, nodes_needed, training_macs
 from dmcore.evidence.tables import records
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 
 __all__ = [
     "RUNS_WITH_BATCH",

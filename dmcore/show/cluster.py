@@ -16,7 +16,8 @@ import sympy as sp
 from dmcore.algebra.checks import check_choice
 from dmcore.algebra.expressions import javascript
 from dmcore.algebra.symbols import simulator_symbols
-from dmcore.hardware.gpu import GPU, GPUS, NetworkLevel, get_gpu
+from dmcore.hardware.catalog import GPUS, get_gpu
+from dmcore.hardware.gpu import GPU, NetworkLevel
 from dmcore.models import laws
 from dmcore.models.model import Extras
 from dmcore.show.explorer import Menu, Slider
@@ -180,13 +181,14 @@ def runs_of(found: Sweep, columns: Iterable[str], note: str = "") -> Runs:
 
 
 def _fixed(gpu: GPU) -> dict[str, float]:
-    """What a reader does not set: the GPU's caches and SMs, by symbol."""
+    """What a reader does not set: the GPU's caches, SMs and words, by symbol."""
     values = dict(gpu_values(gpu))
     kept = ("C_L2", "C_SM", "C_reg", "N_SM", "N_block")
     return {
         **{name: values[name] for name in kept},
         "rho": gpu.shared_bytes_per_s / gpu.useful_flop_per_s,
         "distributed": float(gpu.distributed_shared_memory),
+        "w": float(gpu.word_bytes),
     }
 
 
@@ -270,7 +272,6 @@ def laws_data() -> dict[str, Any]:
     return {
         "widths": list(D_MODELS),
         "seqLen": 2048,
-        "wordBytes": 2,
         "aspectRatio": 4,
         "minUtilization": 0.001,
         "linearScaling": LINEAR_SCALING,

@@ -25,7 +25,8 @@ from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
 from dmcore.algebra.symbols import simulator_symbols
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 
 __all__ = [
     "MatmulBreakdown",
@@ -230,7 +231,7 @@ def matmul_time(
     tokens: ArrayLike,
     weight_gradient: bool = False,
     *,
-    word_bytes: int = 2,
+    word_bytes: int | None = None,
 ) -> Any:
     """Seconds that one matrix product takes on one GPU.
 
@@ -244,8 +245,8 @@ def matmul_time(
         Size of the nanobatch.
     weight_gradient : bool
         Whether the product is the gradient of the weights: d1 x tokens times tokens x d2.
-    word_bytes : int
-        Bytes in a word.
+    word_bytes : int, optional
+        Bytes in a word; those of the GPU by default.
 
     Returns
     -------
@@ -258,6 +259,7 @@ def matmul_time(
         If the preset is unknown or a size is not positive and finite.
     """
     gpu = get_gpu(gpu)
+    word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
     d_1, d_2, z = _sizes(d1, d2, tokens, word_bytes)
     return _shaped(matmul_seconds(gpu, d_1, d_2, z, word_bytes, weight_gradient), d_1, d_2, z)
 
@@ -294,10 +296,11 @@ def matmul_breakdown(
     tokens: ArrayLike,
     weight_gradient: bool = False,
     *,
-    word_bytes: int = 2,
+    word_bytes: int | None = None,
 ) -> MatmulBreakdown:
     """:func:`matmul_time` by boundary, and which one binds. Parameters and errors are the same."""
     gpu = get_gpu(gpu)
+    word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
     d_1, d_2, z = _sizes(d1, d2, tokens, word_bytes)
     values = {"d_1": d_1, "d_2": d_2, "z": z, "w": float(word_bytes), **gpu_values(gpu)}
     parts = {

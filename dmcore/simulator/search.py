@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s, least_traffic, lower_bound, matmul_bound

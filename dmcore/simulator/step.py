@@ -18,7 +18,8 @@ import numpy as np
 
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import largest
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.matmul import matmul_breakdown

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import BatchScaling, ShapeScaling
 from dmcore.models.model import Extras, Model
 from dmcore.simulator import ends
@@ -223,7 +224,7 @@ def sweep(
     aspect_ratio: float = 4,
     layer_law: ShapeScaling = "default",
     sparsity_law: ShapeScaling = "default",
-    word_bytes: int = 2,
+    word_bytes: int | None = None,
     extras: Extras | None = None,
     zero_bubble_latency: bool = False,
     min_utilization: float = 0.001,
@@ -252,8 +253,8 @@ def sweep(
     layer_law, sparsity_law : str or callable
         A law by name (:data:`~dmcore.models.laws.DEPTH_LAWS`, ``SPARSITY_LAWS``), or a callable
         (d_model, d_ff) -> whole number of layers, of experts; the paper's by default.
-    word_bytes : int
-        Bytes in a word.
+    word_bytes : int, optional
+        Bytes in a word; those of the GPU by default.
     extras : Extras, optional
         Attention and activation memory, which the paper leaves out; nothing by default. See
         :class:`dmcore.models.model.Extras`.
@@ -285,7 +286,7 @@ def sweep(
             aspect_ratio=aspect_ratio,
             layer_law=layer_law,
             sparsity_law=sparsity_law,
-            word_bytes=word_bytes,
+            word_bytes=gpu.word_bytes if word_bytes is None else word_bytes,
             extras=extras or Extras(),
         )
         try:

@@ -25,7 +25,8 @@ from dmcore.bottlenecks.critical_batch import (
     REFERENCE_COMPUTE,
     REFERENCE_LAYERS,
 )
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models import attention
 from dmcore.models.model import Extras
 from dmcore.simulator import attention_messages

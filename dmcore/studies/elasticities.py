@@ -21,7 +21,8 @@ from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.symbols import SYMBOLS, latex, simulator_symbols, symbols
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import BATCH_LAWS, BatchLaw
 from dmcore.simulator.ends import first_run_below, on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep

@@ -18,8 +18,8 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import limits, memory_bandwidth, network
 from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
-from dmcore.hardware.catalog import PRESETS, STATUSES, status_fields
-from dmcore.hardware.gpu import GPU, GPUS
+from dmcore.hardware.catalog import ACCELERATORS
+from dmcore.hardware.gpu import GPU
 from dmcore.models.model import Model
 from dmcore.simulator.ends import Bracket, bracket
 from dmcore.simulator.split import Parallelism
@@ -67,14 +67,6 @@ ALEXNET = TrainingRun("AlexNet", "epoch2024models", 2012.92, 4.7e17, estimated=T
 #: The newest documented run, from which growth is counted.
 LAST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
-#: Who measured or assumed what of the paper's own presets; the rest is from data sheets.
-_PAPER_STATUS = {
-    "efficiency": "measured",
-    "l2_bytes_per_s": "measured",
-    "matmul_latency_s": "assumption",
-    "useful_capacity": "assumption",
-}
-
 
 @dataclass(frozen=True)
 class Generation:
@@ -89,7 +81,7 @@ class Generation:
     word_bytes : int
         Bytes in a word of its arithmetic.
     status : mapping of str to str
-        Where each figure is from: one of :data:`dmcore.hardware.catalog.STATUSES`. That of a network level
+        Where each figure is from: one of :data:`dmcore.hardware.entries.STATUSES`. That of a network level
         is for its size and bandwidth; hop latencies are assumed throughout.
     """
 
@@ -153,22 +145,11 @@ class Generation:
 
 
 def _generations() -> Mapping[str, Generation]:
-    found = []
-    for name, year in (("V100 SXM", 2017), ("A100 SXM", 2020), ("H100 SXM", 2022)):
-        gpu = GPUS[name]
-        status = {field: _PAPER_STATUS.get(field, STATUSES[0]) for field in status_fields(gpu)}
-        found.append(Generation(gpu, year, 2, MappingProxyType(status)))
-    for name in (
-        "GTX 580",
-        "TPU v4",
-        "H200 SXM",
-        "TPU v5p",
-        "B200 HGX",
-        "GB200 NVL72",
-        "TPU v6e",
-    ):
-        preset = PRESETS[name]
-        found.append(Generation(preset.gpu, preset.year, preset.word_bytes, preset.status))
+    found = [
+        Generation(it.gpu, it.year, it.gpu.word_bytes, it.status)
+        for it in ACCELERATORS.values()
+        if it.year
+    ]
     found.sort(key=lambda generation: generation.year)
     return MappingProxyType({generation.name: generation for generation in found})
 

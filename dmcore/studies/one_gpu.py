@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.simulator import matmul as model
 
 __all__ = [

@@ -10,7 +10,7 @@ import sympy as sp
 
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.symbols import simulator_symbols, symbols
-from dmcore.hardware.gpu import GPUS
+from dmcore.hardware.catalog import GPUS
 from dmcore.models import laws
 from dmcore.models.model import Model
 from dmcore.simulator import pipeline, traffic

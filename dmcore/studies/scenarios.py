@@ -20,7 +20,8 @@ import sympy as sp
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
 from dmcore.bottlenecks import latency, limits
-from dmcore.hardware.gpu import GPU, GPUS, get_gpu
+from dmcore.hardware.catalog import GPUS, get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S, ShapeLaw
 from dmcore.simulator.ends import first_run_below, last_run_above, on_falling_fit
 from dmcore.simulator.step import TrainingStep

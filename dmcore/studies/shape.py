@@ -16,7 +16,8 @@ from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
 from dmcore.bottlenecks import critical_batch, limits, network
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models import laws
 
 __all__ = [

@@ -10,7 +10,8 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
-from dmcore.hardware.gpu import GPU, get_gpu
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S, BatchLaw, ShapeLaw, effective_alpha
 from dmcore.simulator.sweep import sweep
 

@@ -23,7 +23,7 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
 from dmcore.bottlenecks import critical_batch, latency, limits
 from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
-from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models import laws
 from dmcore.studies import growth
@@ -148,7 +148,7 @@ def assumptions(gpu: GPU | str = "H100 SXM") -> tuple[Assumption, ...]:
     ValueError
         If the preset is unknown.
     """
-    chip = find_gpu(gpu) if isinstance(gpu, str) else gpu
+    chip = get_gpu(gpu)
     deepseek = float(laws.effective_alpha("deepseek").alpha)
     peak = chip.peak_flop_per_s / FLOP_PER_MAC
     return (
@@ -274,7 +274,7 @@ def baseline(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
     ValueError
         If the preset is unknown.
     """
-    chip = find_gpu(gpu) if isinstance(gpu, str) else gpu
+    chip = get_gpu(gpu)
     return {
         **{assumption.symbol: assumption.baseline for assumption in assumptions(chip)},
         "T_0": critical_batch.REFERENCE_COMPUTE,

@@ -27,7 +27,7 @@ from dmcore.evidence.measured_runs import (
     parameter_utilization,
     recomputation_factor,
 )
-from dmcore.hardware.catalog import find_gpu
+from dmcore.hardware.catalog import get_gpu
 from dmcore.simulator.candidates import divisors
 from dmcore.simulator.pipeline import bubble_fraction
 from dmcore.simulator.search import BestParallelism, best_parallelism
@@ -236,7 +236,7 @@ def compare(run: MeasuredRun) -> Comparison:
     """
     if run.name in LEFT_OUT:
         raise ValueError(f"run must be comparable, got {run.name!r}: {LEFT_OUT[run.name]}")
-    gpu, model = find_gpu(run.gpu), equivalent_model(run)
+    gpu, model = get_gpu(run.gpu), equivalent_model(run)
     most = run.interleaving or places(run)
     step, plain = (
         training_step(gpu, model, equivalent_parallelism(run, blocks))
