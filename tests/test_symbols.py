@@ -10,7 +10,7 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore.algebra.derivation import Derivation, Step
+from dmcore.algebra.derivation import Derivation, Step, equivalent
 from dmcore.algebra.symbols import (
     FLOP_PER_MAC,
     SYMBOLS,
@@ -42,7 +42,7 @@ def test_units_are_made_of_four_counts() -> None:
     assert mac == parameter * token
     assert FLOP_PER_MAC == 2
     for info in SYMBOLS.values():
-        assert unit_of(info.symbol) == info.unit
+        assert unit_of(info.symbol) == unit_of(info.unit)
 
 
 @pytest.mark.parametrize("name", sorted(SYMBOLS))
@@ -233,3 +233,74 @@ def test_a_step_is_typeset_and_numbered_on_the_page_only(monkeypatch) -> None:
     monkeypatch.setenv("DMCORE_PAGE", "1")
     assert step._repr_markdown_() == "$$\nb \\geq 2 n\n$$ (eq-1)\n"
     assert repr(step) == "b >= 2*n  [why]"
+
+
+# ------------------------------------------------------------------------------------------ agrees
+
+b, n, d, a, alpha = symbols("b n d a alpha")
+
+
+def _doubled() -> sp.Expr:
+    """Two nanobatches."""
+    # the comment is shown
+    nanobatches = 2
+    return nanobatches * n
+
+
+STEP = Step("eq-1", sp.Ge(b, 2 * n), "why", made_by=_doubled)
+
+
+def test_a_step_shows_the_lines_that_made_it_under_its_equation(monkeypatch) -> None:
+    monkeypatch.delenv("DMCORE_PAGE", raising=False)
+    assert STEP.lines == "# the comment is shown\nnanobatches = 2\nreturn nanobatches * n"
+    shown = STEP._repr_markdown_()
+    equation, folded = shown.split("<details>")
+    assert equation == "$$\nb \\geq 2 n\n$$\n\n"
+    assert f"\n\n```python\n{STEP.lines}\n```\n\n</details>\n" in folded
+    both = Step("eq-2", sp.Ge(b, 2 * n), "why", made_by=(_doubled, _doubled))
+    assert both.lines == f"{STEP.lines}\n\n{STEP.lines}"
+
+
+def test_what_agrees_is_typeset_without_the_lines(monkeypatch) -> None:
+    monkeypatch.setenv("DMCORE_PAGE", "1")
+    for same in (2 * n, n + n, 2.0 * n, b >= 2 * n, sp.Le(2 * n, b), sp.Ge(b, 2 * n)):
+        assert STEP.agrees(same)._repr_markdown_() == "$$\nb \\geq 2 n\n$$ (eq-1)\n"
+    assert Step("eq-2", sp.Eq(b, n), "why").agrees(sp.Eq(n, b)).equation == sp.Eq(b, n)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (n, r"result must be 2\*n, the right side of eq-1, got n: 1/2 times it"),
+        (2 * n + d, "the difference is d"),
+        (sp.Ge(2 * b, 2 * n), "must be b, the left side of eq-1, got 2\\*b: 2 times it"),
+        (sp.Ge(b, n), "the right side"),
+        (sp.Eq(b, 2 * n), "relation with >=, as eq-1, got Eq"),
+        (sp.Gt(b, 2 * n), "relation with >="),
+        (sp.Le(b, 2 * n), "must be b, the left side of eq-1, got 2\\*n"),
+        (sp.Ge(2 * n, n), "True.*evaluate=False"),
+        ([2 * n], r"\(x,\) = sp.solve"),
+        ("2*n", "one SymPy expression or relation"),
+        (2 * sp.Symbol("n"), "others named n"),
+        (1e-3 * n, "times it"),
+    ],
+)
+def test_what_does_not_agree_is_told_with_the_difference(wrong, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        STEP.agrees(wrong)
+
+
+@given(factor=st.integers(1, 9), power=st.integers(-3, 3), shift=st.integers(-4, 4))
+def test_equivalence_is_that_of_numbers(factor: int, power: int, shift: int) -> None:
+    one = factor * (d / a) ** power * (d + a) * (d - a)
+    other = factor * (d / a) ** power * (d**2 - a**2) + shift * n
+    assert equivalent(one, other) == (shift == 0)
+
+
+def test_equivalence_of_roots_powers_and_pieces() -> None:
+    assert equivalent(sp.sqrt(d**2 + 2 * d * a + a**2), d + a)
+    assert equivalent((d**2) ** (1 / (1 - 2 * alpha)), d * d ** ((1 + 2 * alpha) / (1 - 2 * alpha)))
+    assert equivalent(sp.Min(1, n / b), sp.Min(n, b) / b)
+    assert not equivalent(sp.Min(1, n / b), n / b)
+    assert not equivalent(sp.Max(1, n / b), sp.Integer(1))
+    assert not equivalent(d ** (1 + alpha), d)
