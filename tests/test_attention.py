@@ -19,7 +19,7 @@ from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import training_step
 from dmcore.simulator.sweep import sweep
 
-SHAPE = {"d": 12288.0, "f": 4 * 12288.0, "S": 2048.0, "w": 2.0}
+SHAPE = {"d": 12288.0, "f": 4 * 12288.0, "S": 2048.0, "w_A": 2.0, "w_mask": 1.0}
 
 
 def value(expr, **more):

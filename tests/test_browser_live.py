@@ -511,7 +511,7 @@ def test_cluster_of_other_runs(browser, homes):
         root.get_by_role("button", name="Reset").click()
         page.locator("[id='fig-your-cluster--months-number']").fill("0.01")
         page.locator("[id='fig-your-cluster--months-number']").press("Enter")
-        field = page.locator("[id='fig-your-cluster--ell_matmul-number']")
+        field = page.locator("[id='fig-your-cluster--ell_kernel-number']")
         root.locator(".dm-group summary").nth(0).click()
         field.fill("100")
         field.press("Enter")

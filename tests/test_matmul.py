@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmcore.algebra.expressions import value_of
-from dmcore.algebra.symbols import simulator_symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS
 from dmcore.simulator import plain as plain_search
 from dmcore.simulator.matmul import (
@@ -51,7 +51,8 @@ def test_bytes_of_each_boundary_agree_with_the_plain_ones(gpu, d1, d2, tokens, w
         "d_1": float(d1),
         "d_2": float(d2),
         "z": float(tokens),
-        "w": float(word),
+        "w_P": float(word),
+        "w_A": float(word),
     }
     size = (d1, d2, tokens, word)
     registers, dist = gpu.useful_register_bytes, gpu.distributed_shared_memory
@@ -69,8 +70,8 @@ def test_bytes_of_each_boundary_agree_with_the_plain_ones(gpu, d1, d2, tokens, w
 @settings(deadline=None)
 @given(sides, sides, st.integers(1, 2**26))
 def test_tiles_cover_the_matrix_and_fit(d1, d2, capacity):
-    (symbol,) = simulator_symbols("C")
-    values = {"d_1": float(d1), "d_2": float(d2), "w": 2.0, "C": float(capacity)}
+    (symbol,) = symbols("C_tile")
+    values = {"d_1": float(d1), "d_2": float(d2), "w_P": 2.0, "w_A": 2.0, "C_tile": float(capacity)}
     k, rows, columns = (
         float(value_of(shape(symbol), **values)) for shape in (tile_count, tile_rows, tile_columns)
     )
@@ -81,8 +82,8 @@ def test_tiles_cover_the_matrix_and_fit(d1, d2, capacity):
 
 
 def test_wide_and_high_matrices_are_cut_along_the_long_side():
-    (symbol,) = simulator_symbols("C")
-    values = {"w": 2.0, "C": 2.0**17}
+    (symbol,) = symbols("C_tile")
+    values = {"w_P": 2.0, "w_A": 2.0, "C_tile": 2.0**17}
     assert value_of(tile_rows(symbol), d_1=16.0, d_2=2.0**20, **values) == 1
     assert value_of(tile_columns(symbol), d_1=2.0**20, d_2=16.0, **values) == 1
     assert value_of(tile_rows(symbol), d_1=4096.0, d_2=4096.0, **values) == 16
@@ -129,7 +130,14 @@ def test_a_gradient_that_fits_in_cache_reads_no_weights():
     """Twice the weights within L2: only activations pass, so that time is that of tokens alone."""
     v100 = GPUS["V100 SXM"]
     side = math.isqrt(int(v100.useful_l2_bytes) // 4)
-    values = {**gpu_values(v100), "d_1": float(side), "d_2": float(side), "z": 1.0, "w": 2.0}
+    values = {
+        **gpu_values(v100),
+        "d_1": float(side),
+        "d_2": float(side),
+        "z": 1.0,
+        "w_P": 2.0,
+        "w_A": 2.0,
+    }
     assert value_of(hbm_bytes(True), **values) == 2 * side * 2
     values["d_1"] += 2
     assert value_of(hbm_bytes(True), **values) > 2 * side * side * 2

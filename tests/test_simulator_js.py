@@ -229,7 +229,7 @@ def test_nanobatches_that_are_rounded_down():
 
 def test_why_a_sweep_ends():
     """At once, where latency takes longer than the run; at the end of the widths, in a long run."""
-    slow = {**preset("H100 SXM"), "ell_matmul": 1e-4, "months": 0.01}
+    slow = {**preset("H100 SXM"), "ell_kernel": 1e-4, "months": 0.01}
     long = {**preset("H100 SXM Infinite Network and LL"), "months": 1200, "ell_hop": 1e-9}
     (none, latency, _), (most, widths, _) = in_javascript([slow, long])
     assert none == []

@@ -6,6 +6,8 @@ its row.
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -25,21 +27,26 @@ def _target(name: str) -> str:
 
 
 class SymbolTable(SphinxDirective):
-    """The table of all symbols, each row with an id of its own."""
+    """The table of all symbols in their groups, each row with an id of its own."""
 
     def run(self) -> list[nodes.Node]:
         """Build the table and note which page it is on."""
         self.env.book_symbols_page = self.env.docname  # type: ignore[attr-defined]
-        group = nodes.tgroup(cols=len(HEADINGS))
-        group += [nodes.colspec(colwidth=width) for width in (10, 60, 20, 10)]
-        head, body = nodes.thead(), nodes.tbody()
+        table = nodes.tgroup(cols=len(HEADINGS))
+        table += [nodes.colspec(colwidth=width) for width in (10, 60, 20, 10)]
+        head = nodes.thead()
         head += _row([nodes.paragraph(text=text) for text in HEADINGS])
-        for name, info in SYMBOLS.items():
-            row = _row(_cells(name, info))
-            row["ids"].append(_target(name))
-            body += row
-        group += [head, body]
-        return [nodes.table("", group, classes=["symbols"])]
+        body = nodes.tbody()
+        for group, members in groupby(SYMBOLS.items(), key=lambda item: item[1].group):
+            title = nodes.entry("", nodes.paragraph("", "", nodes.strong(text=group)))
+            title["morecols"] = len(HEADINGS) - 1
+            body += nodes.row("", title)
+            for name, info in members:
+                row = _row(_cells(name, info))
+                row["ids"].append(_target(name))
+                body += row
+        table += [head, body]
+        return [nodes.table("", table, classes=["symbols"])]
 
 
 def _cells(name: str, info: SymbolInfo) -> list[nodes.paragraph]:

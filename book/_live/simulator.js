@@ -99,9 +99,9 @@ export function makeModel(f, d, { sparse, batchLaw, gpu }, { seqLen, aspectRatio
 
 /** Seconds of the products of one MLP: four of weights and activations, two gradients of weights. */
 const layerSeconds = (f, gpu, rows, columns, tokens, w) =>
-  2 * (f.product(rows, columns, tokens, w, gpu) + f.product(columns, rows, tokens, w, gpu)) +
-  f.gradient(rows, columns, tokens, w, gpu) +
-  f.gradient(columns, rows, tokens, w, gpu);
+  2 * (f.product(rows, columns, tokens, w, w, gpu) + f.product(columns, rows, tokens, w, w, gpu)) +
+  f.gradient(rows, columns, tokens, w, w, gpu) +
+  f.gradient(columns, rows, tokens, w, w, gpu);
 
 /** Seconds of one pass over the batch. */
 function pipelineSeconds(f, way, matmul, bandwidth, latency, zeroBubbleLatency) {
@@ -166,7 +166,7 @@ function binding(f, gpu, model, way, moved, step) {
     for (const [d1, d2] of [[rows, columns], [columns, rows]]) {
       const times = ["HBM", "L2", "shared memory", "arithmetic"].map((part) => [
         part,
-        f[`${name} ${part}`](d1, d2, way.tokens, model.w, gpu),
+        f[`${name} ${part}`](d1, d2, way.tokens, model.w, model.w, gpu),
       ]);
       const [slowest, seconds] = largest(times);
       layer[slowest] += count * seconds;
@@ -354,7 +354,7 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
 function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
   const sizes = levelSizes(gpu.network, gpus);
   const least = leastTraffic(f, gpu, model, gpus, sizes);
-  const waits = gpu.productsInLayer * gpu.ell_matmul;
+  const waits = gpu.productsInLayer * gpu.ell_kernel;
   const possible = [];
   eachWay(f, gpu, model, gpus, (way) => {
     const allLayers = (layer) =>
@@ -393,7 +393,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization) {
     }
     return found;
   };
-  const floor = gpu.productsInLayer * model.layers * gpu.ell_matmul;
+  const floor = gpu.productsInLayer * model.layers * gpu.ell_kernel;
   if (settings.seconds <= floor * model.steps) return { ended: "latency", least: floor * model.steps };
   const needed = model.flop / (settings.seconds * gpu.F_useful);
   const cutoff = (settings.seconds / model.steps) * ROUNDING;
@@ -422,11 +422,11 @@ export function makeGpu(f, { fixed, figures }) {
     ...fixed,
     F_peak: figures.F_peak,
     F_useful: useful,
-    beta_shared: f.sharedRate(useful, fixed.rho),
-    beta_HBM: figures.beta_HBM,
+    beta_shared: f.sharedRate(useful, fixed.sigma),
+    beta_hbm: figures.beta_hbm,
     beta_L2: figures.beta_L2,
-    hbmBytes: figures.C_HBM,
-    ell_matmul: figures.ell_matmul,
+    hbmBytes: figures.C_hbm,
+    ell_kernel: figures.ell_kernel,
     // A level that joins one unit is none.
     network: levels
       .filter(({ size }) => size !== 1)

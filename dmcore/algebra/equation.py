@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import sympy as sp
 
 from dmcore.algebra.derivation import building_page
-from dmcore.algebra.symbols import SYMBOLS
+from dmcore.algebra.symbols import latex
 
 __all__ = ["Equation", "in_pieces"]
 
 
 @dataclass(frozen=True)
 class Equation:
-    """An equation with symbols that only the simulator has, so that units cannot be checked.
+    """An equation of the simulator, whose formulas may hold numbers that stand for units.
 
     Attributes
     ----------
@@ -34,11 +34,7 @@ class Equation:
     @property
     def latex(self) -> str:
         """LaTeX of the equation, without delimiters."""
-        right = self.right.replace(_is_product_of_roots, _one_root)
-        symbols = {self.left, *right.free_symbols}
-        names = {symbol: _typeset(symbol) for symbol in symbols}
-        left = sp.latex(self.left, symbol_names=names)
-        return f"{left} = {sp.latex(right, symbol_names=names)}"
+        return f"{latex(self.left)} = {latex(self.right.replace(_is_product_of_roots, _one_root))}"
 
     def __repr__(self) -> str:
         return f"{self.left} = {self.right}"
@@ -67,16 +63,6 @@ def in_pieces(expr: sp.Expr, pieces: Mapping[sp.Expr, sp.Symbol]) -> sp.Expr:
     if whole != expr:
         raise ValueError(f"pieces must give the expression again, got {whole} for {expr}")
     return short
-
-
-def _typeset(symbol: sp.Symbol) -> str:
-    if symbol.name in SYMBOLS:
-        return SYMBOLS[symbol.name].latex
-    base, _, index = symbol.name.partition("_")
-    head = sp.latex(sp.Symbol(base))
-    if not index:
-        return str(head)
-    return f"{head}_{index}" if len(index) == 1 else rf"{head}_{{\mathrm{{{index}}}}}"
 
 
 def _is_product_of_roots(expr: sp.Basic) -> bool:

@@ -14,7 +14,7 @@ of activations is a number of channels, and a formula that mixes them up fails :
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -28,12 +28,13 @@ __all__ = [
     "activation",
     "byte",
     "channel",
+    "flop",
     "latex",
     "mac",
     "parameter",
     "same_unit",
     "second",
-    "simulator_symbols",
+    "symbols",
     "token",
     "unit_of",
     "unit_text",
@@ -51,6 +52,7 @@ mac = channel**2 * token
 
 #: One multiply and one add.
 FLOP_PER_MAC = 2
+flop = mac / FLOP_PER_MAC
 
 _BASE_UNITS = (token, channel, byte, second)
 _UNIT_NAMES = MappingProxyType(
@@ -64,6 +66,10 @@ _UNIT_NAMES = MappingProxyType(
         activation: "activations",
         mac: "MAC",
         mac / second: "MAC/s",
+        flop: "FLOP",
+        flop / second: "FLOP/s",
+        byte / flop: "bytes/FLOP",
+        byte / token: "bytes/token",
         parameter / second: "parameters/s",
         activation / second: "activations/s",
         byte / second: "bytes/s",
@@ -89,12 +95,15 @@ class SymbolInfo:
         Product of powers of ``token``, ``channel``, ``byte`` and ``second``; 1 for a pure number.
     description : str
         In words, without a full stop.
+    group : str
+        Heading under which the notation page lists it.
     """
 
     symbol: sp.Symbol
     latex: str
     unit: sp.Expr
     description: str
+    group: str
 
     @property
     def unit_name(self) -> str:
@@ -102,86 +111,176 @@ class SymbolInfo:
         return unit_text(self.unit)
 
 
-def _info(
-    name: str, latex: str, unit: sp.Expr, description: str, *, allowed: str = "positive"
-) -> SymbolInfo:
-    assumption = {allowed: True}
-    return SymbolInfo(sp.Symbol(name, **assumption), latex, sp.sympify(unit), description)
+# Name, unit and meaning. Closed forms count MAC, the simulator FLOP, as data sheets do.
+_TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
+    "The run": (
+        ("T", mac, "training compute of a run"),
+        ("T_0", mac, "training compute at which the batch and depth laws are anchored"),
+        ("T_FLOP", flop, "training compute of a run in FLOP, two for each MAC"),
+        ("P", parameter, "parameters of the model"),
+        ("D", token, "training tokens"),
+        ("r", token / parameter, "training tokens for each parameter"),
+        ("t", second, "duration of the run"),
+        ("N", one, "nodes in the cluster"),
+        ("N_GPU", one, "GPUs in the cluster"),
+        ("eta", one, "share of the peak arithmetic that a run or a long matmul sustains"),
+        ("g", one, "factor by which the compute of the largest runs grows in a year"),
+        ("y", one, "calendar year, with its fraction"),
+        ("T_1", mac, "training compute of a documented run, from which growth is counted"),
+        ("y_1", one, "calendar year of that run"),
+    ),
+    "The model": (
+        ("d", channel, "model width d_model: channels of the vector that a layer passes on"),
+        ("f", channel, "inner width d_ff of a layer"),
+        ("rho", one, "inner width over model width, d_ff / d_model"),
+        ("L", one, "layers"),
+        ("L_0", one, "layers at the reference compute"),
+        ("E", one, "experts in each layer, one of them active for a token"),
+        ("S", token, "tokens in a sequence"),
+        ("V", one, "words of the vocabulary"),
+        ("P_attention", parameter, "parameters of attention, which is not divided into experts"),
+        ("F_passes", one, "how often the forward pass is computed in a step"),
+        ("F_scores", one, "how often the scores of attention are computed in a forward pass"),
+        ("w_mask", byte / activation, "bytes that hold one entry of a dropout mask"),
+        ("c_kept", byte / token, "bytes of a layer kept for the backward pass, for each token"),
+        ("c_again", byte / token, "bytes more in the layer that a stage computes again"),
+    ),
+    "The batch": (
+        ("b", token, "batch size: tokens that are processed for one weight update"),
+        ("b_0", token, "critical batch size at the reference compute"),
+        ("b_crit", token, "critical batch size"),
+        ("s", one, "steps: weight updates of a run"),
+        ("s_min", one, "least steps to a given loss, with batches without bound"),
+        ("D_min", token, "least tokens to a given loss, with tiny batches"),
+        ("n", token, "nanobatch: tokens that a node applies its weights to at a time"),
+        ("K", one, "microbatches that follow each other through a pipeline in a step"),
+        ("alpha_b", one, "exponent of batch growth"),
+        ("alpha_L", one, "exponent of depth growth"),
+        ("alpha", one, "exponent of batch growth less that of depth"),
+    ),
+    "A node of the closed forms": (
+        ("G", one, "GPUs in a node"),
+        ("F", mac / second, "peak arithmetic rate of one GPU"),
+        ("beta_hbm", byte / second, "bandwidth of the main memory of one GPU"),
+        (
+            "beta_net",
+            byte / second,
+            "network bandwidth of one GPU beyond its node, both directions together",
+        ),
+        ("w_P", byte / parameter, "bytes that hold one parameter"),
+        ("w_A", byte / activation, "bytes that hold one activation"),
+        ("w_G", byte / parameter, "bytes that hold one sum of gradients"),
+        ("C", mac / second, "arithmetic rate of a node"),
+        ("M", parameter / second, "rate at which a node reads parameters from its memory"),
+        ("W", activation / second, "rate at which a node sends activations to other nodes"),
+        ("ell", second, "least time of one matmul and its messages"),
+        ("ell_kernel", second, "least time of one kernel on a GPU"),
+        ("ell_hop", second, "least time of one network hop"),
+        ("a", channel, "smallest side of a weight shard that the network can keep up with"),
+        ("P_node", parameter, "parameters that one node holds"),
+        ("ell_piece", second, "time in which a node applies its smallest shard to a nanobatch"),
+    ),
+    "The split": (
+        ("m", one, "tensor-parallel slices of d_model"),
+        ("q", one, "tensor-parallel slices of d_ff"),
+        ("N_TP", one, "tensor-parallel degree, m times q"),
+        ("N_DP", one, "data-parallel degree"),
+        ("N_PP", one, "pipeline-parallel degree"),
+        ("N_EP", one, "expert-parallel degree"),
+        ("v", one, "blocks of layers on each pipeline stage"),
+    ),
+    "One matmul of the simulator": (
+        ("d_1", channel, "rows of the weight matrix: output channels"),
+        ("d_2", channel, "columns of the weight matrix: input channels"),
+        ("z", token, "tokens that the weight matrix is applied to"),
+        ("k", one, "tiles that the weight matrix is cut into"),
+        ("k_rows", one, "rows of tiles"),
+        ("k_columns", one, "columns of tiles"),
+        ("theta", one, "1 if the weights do not fit twice into the level below, else 0"),
+        ("C_tile", byte, "room for one tile"),
+        ("C_hbm", byte, "size of the main memory of one GPU"),
+        ("C_L2", byte, "useful room in L2"),
+        ("C_SM", byte, "useful registers of one SM"),
+        ("C_reg", byte, "useful registers of one processing block"),
+        ("N_SM", one, "SMs of a GPU"),
+        ("N_block", one, "processing blocks of a GPU"),
+        ("B_hbm", byte, "bytes between the main memory and L2"),
+        ("B_L2", byte, "bytes between L2 and the SMs"),
+        ("B_SM", byte, "bytes among the shared memories of the SMs"),
+        ("B_reg", byte, "bytes between shared memory and registers"),
+        ("beta_L2", byte / second, "bandwidth of L2"),
+        ("beta_shared", byte / second, "bandwidth of the shared memories together"),
+        ("sigma", byte / flop, "bytes that shared memory moves in the time of one useful FLOP"),
+        ("A", flop, "FLOP of one matmul, sides rounded up"),
+        ("F_peak", flop / second, "peak arithmetic rate of one GPU in FLOP, 2 F"),
+        ("F_useful", flop / second, "arithmetic rate that a GPU sustains in long matmuls"),
+        ("t_product", second, "time of one matmul"),
+    ),
+    "One step of the simulator": (
+        ("t_ideal", second, "time of a step at the peak rate of all GPUs"),
+        ("t_layer", second, "time of one microbatch in the matmuls of one layer"),
+        ("t_attention", second, "time of one microbatch in the attention of one layer"),
+        ("t_matmul", second, "time of all matmuls in a step"),
+        ("t_bandwidth", second, "time that tensor, pipeline and expert traffic takes by bandwidth"),
+        ("t_latency", second, "time that tensor, pipeline and expert traffic takes by latency"),
+        ("t_reduce", second, "time of all-reduces by bandwidth"),
+        ("t_wait", second, "time of all-reduces by latency"),
+        ("t_transfer", second, "time of the traffic between stages and experts by bandwidth"),
+        ("t_hops", second, "time of the traffic between stages and experts by latency"),
+        ("t_schedule", second, "time in which the batch passes through the pipeline"),
+        ("x_bubble", one, "share of the time that a pipeline stage idles"),
+        ("x_busy", one, "share of the time that a pipeline stage works"),
+        ("B_cluster", byte, "bytes that the cluster must hold"),
+        (
+            "beta",
+            byte / second,
+            "bandwidth of one GPU at a network level, both directions together",
+        ),
+        ("w", byte, "bytes of one number in an all-reduce"),
+        ("p", one, "peers of an all-reduce at one level"),
+        ("u", one, "numbers that an all-reduce adds up"),
+        ("r_seq", one, "all-reduces that follow one another"),
+        ("r_par", one, "all-reduces side by side"),
+        ("p_above", one, "pipeline stages that a network level does not join"),
+        ("e_stay", one, "share of the experts' traffic that stays below a network level"),
+        ("n_cross", one, "boundaries between layers whose traffic crosses at a network level"),
+    ),
+}
+# All symbols are positive but these.
+_ALLOWED = {"alpha_b": "nonnegative", "alpha_L": "nonnegative", "alpha": "real"}
 
 
-_INFOS = (
-    # The run
-    _info("T", "T", mac, "training compute of a run"),
-    _info("T_0", "T_0", mac, "training compute at which the batch and depth laws are anchored"),
-    _info("P", "P", parameter, "parameters of the model"),
-    _info("D", "D", token, "training tokens"),
-    _info("r", "r", token / parameter, "training tokens for each parameter"),
-    _info("t", "t", second, "duration of the run"),
-    _info("N", "N", one, "nodes in the cluster"),
-    _info("eta", r"\eta", one, "share of the peak arithmetic that a run sustains"),
-    _info("g", "g", one, "factor by which the compute of the largest runs grows in a year"),
-    _info("y", "y", one, "calendar year, with its fraction"),
-    _info("T_1", "T_1", mac, "training compute of a documented run, from which growth is counted"),
-    _info("y_1", "y_1", one, "calendar year of that run"),
-    # The model
-    _info("d", "d", channel, "model width d_model: channels of the vector that a layer passes on"),
-    _info("f", "f", channel, "inner width d_ff of a layer"),
-    _info("rho", r"\rho", one, "inner width over model width, d_ff / d_model"),
-    _info("L", "L", one, "layers"),
-    _info("L_0", "L_0", one, "layers at the reference compute"),
-    # The batch
-    _info("b", "b", token, "batch size: tokens that are processed for one weight update"),
-    _info("b_0", "b_0", token, "critical batch size at the reference compute"),
-    _info("b_crit", r"b_{\mathrm{crit}}", token, "critical batch size"),
-    _info("s", "s", one, "steps: weight updates of a run"),
-    _info(
-        "s_min", r"s_{\mathrm{min}}", one, "least steps to a given loss, with batches without bound"
-    ),
-    _info("D_min", r"D_{\mathrm{min}}", token, "least tokens to a given loss, with tiny batches"),
-    _info("n", "n", token, "nanobatch: tokens that a node applies its weights to at a time"),
-    _info("alpha_b", r"\alpha_b", one, "exponent of batch growth", allowed="nonnegative"),
-    _info("alpha_L", r"\alpha_L", one, "exponent of depth growth", allowed="nonnegative"),
-    _info("alpha", r"\alpha", one, "exponent of batch growth less that of depth", allowed="real"),
-    # The hardware
-    _info("G", "G", one, "GPUs in a node"),
-    _info("F", "F", mac / second, "peak arithmetic rate of one GPU"),
-    _info("beta_hbm", r"\beta_{\mathrm{HBM}}", byte / second, "memory bandwidth of one GPU"),
-    _info(
-        "beta_net",
-        r"\beta_{\mathrm{net}}",
-        byte / second,
-        "network bandwidth of one GPU beyond its node, both directions together",
-    ),
-    _info("w_P", "w_P", byte / parameter, "bytes that hold one parameter"),
-    _info("w_A", "w_A", byte / activation, "bytes that hold one activation"),
-    _info("C", "C", mac / second, "arithmetic rate of a node"),
-    _info("M", "M", parameter / second, "rate at which a node reads parameters from its memory"),
-    _info("W", "W", activation / second, "rate at which a node sends activations to other nodes"),
-    _info("ell", r"\ell", second, "least time of one matrix product and its messages"),
-    _info("ell_kernel", r"\ell_{\mathrm{kernel}}", second, "least time of one kernel on a GPU"),
-    _info("ell_hop", r"\ell_{\mathrm{hop}}", second, "least time of one network hop"),
-    # The split
-    _info("m", "m", one, "tensor-parallel slices of d_model"),
-    _info("q", "q", one, "tensor-parallel slices of d_ff"),
-    _info("N_TP", r"N_{\mathrm{TP}}", one, "tensor-parallel degree, m times q"),
-    _info("N_DP", r"N_{\mathrm{DP}}", one, "data-parallel degree"),
-    _info("N_PP", r"N_{\mathrm{PP}}", one, "pipeline-parallel degree"),
-    _info("N_EP", r"N_{\mathrm{EP}}", one, "expert-parallel degree"),
-    _info("a", "a", channel, "smallest side of a weight shard that the network can keep up with"),
-    _info("P_node", r"P_{\mathrm{node}}", parameter, "parameters that one node holds"),
+def _latex_of(name: str) -> str:
+    """LaTeX of a name: what stands behind its underscore is an index, upright if it is a word."""
+    head, _, index = name.partition("_")
+    head = str(sp.latex(sp.Symbol(head)))
+    if not index:
+        return head
+    index = "HBM" if index == "hbm" else index
+    return f"{head}_{index}" if len(index) == 1 else rf"{head}_{{\mathrm{{{index}}}}}"
+
+
+def _entries() -> Iterator[SymbolInfo]:
+    for group, rows in _TABLE.items():
+        for name, unit, description in rows:
+            symbol = sp.Symbol(name, **{_ALLOWED.get(name, "positive"): True})
+            yield SymbolInfo(symbol, _latex_of(name), sp.sympify(unit), description, group)
+
+
+#: What each symbol stands for, by its name, in order of the notation page.
+SYMBOLS: Mapping[str, SymbolInfo] = MappingProxyType(
+    {entry.symbol.name: entry for entry in _entries()}
 )
-
-#: What each symbol of the closed forms stands for, by the symbol's name, in order of the notation page.
-SYMBOLS: Mapping[str, SymbolInfo] = MappingProxyType({info.symbol.name: info for info in _INFOS})
 
 
 def symbols(names: str) -> tuple[sp.Symbol, ...]:
-    """The symbols of those names, separated by blanks.
+    """The symbols of those names, separated by blanks; a ValueError tells the known ones.
 
-    Raises
-    ------
-    ValueError
-        If a name is none of :data:`SYMBOLS`.
+    Examples
+    --------
+    >>> P, n, C = symbols("P_node n C")
+    >>> unit_text(unit_of(P * n / C))
+    's'
     """
     unknown = [name for name in names.split() if name not in SYMBOLS]
     if unknown:
@@ -191,13 +290,14 @@ def symbols(names: str) -> tuple[sp.Symbol, ...]:
     return tuple(SYMBOLS[name].symbol for name in names.split())
 
 
-def simulator_symbols(names: str) -> tuple[sp.Symbol, ...]:
-    """Positive symbols that only the simulator has, separated by blanks."""
-    return tuple(sp.Symbol(name, positive=True) for name in names.split())
-
-
 def latex(expr: sp.Basic) -> str:
-    """LaTeX of an expression or equation, with the book's notation and no font commands."""
+    r"""LaTeX of an expression or equation, with the book's notation.
+
+    Examples
+    --------
+    >>> latex(symbols("beta_hbm")[0] / 2)
+    '\\frac{\\beta_{\\mathrm{HBM}}}{2}'
+    """
     names = {
         symbol: SYMBOLS[symbol.name].latex for symbol in expr.free_symbols if symbol.name in SYMBOLS
     }
@@ -205,26 +305,44 @@ def latex(expr: sp.Basic) -> str:
 
 
 def unit_of(expr: sp.Expr) -> sp.Expr:
-    """The unit of an expression, as a product of powers of the base units.
+    """The unit of an expression, as a product of powers of the base units; numbers have none.
 
-    Raises
-    ------
-    ValueError
-        If terms of different units are added or compared, an exponent has a unit, or a symbol is
-        unknown.
+    A ValueError tells which terms of different units are added or compared, which exponent has a
+    unit, or which symbol is unknown.
+
+    Examples
+    --------
+    >>> d, L, b = symbols("d L b")
+    >>> unit_of(8 * L * d**2) == parameter
+    True
+    >>> unit_of(d + b)
+    Traceback (most recent call last):
+    ValueError: expr must join terms of one unit, got 'tokens' and 'channels' in b + d
     """
     powers = _powers(sp.sympify(expr))
     return sp.Mul(*(base ** sp.simplify(power) for base, power in powers.items()))
 
 
 def same_unit(*sides: sp.Expr) -> bool:
-    """Whether all the expressions have one unit."""
+    """Whether all the expressions have one unit.
+
+    Examples
+    --------
+    >>> same_unit(*symbols("b n D"))
+    True
+    """
     first, *others = (unit_of(side) for side in sides)
     return all(other == first for other in others)
 
 
 def unit_text(unit: sp.Expr) -> str:
-    """A unit in words: a name of its own where it has one, else the product of base units."""
+    """A unit in words: a name of its own where it has one, else the product of base units.
+
+    Examples
+    --------
+    >>> unit_text(mac / second), unit_text(one)
+    ('MAC/s', '')
+    """
     return _UNIT_NAMES.get(sp.sympify(unit), str(unit))
 
 
@@ -242,15 +360,20 @@ def _powers(expr: sp.Expr) -> dict[spu.Quantity, sp.Expr]:
     if isinstance(expr, sp.Pow):
         _require_pure(expr.exp)
         return _product([(_powers(expr.base), expr.exp)])
+    if isinstance(expr, sp.sign):  # a comparison: it has no unit, but its terms must share one
+        _powers(expr.args[0])
+        return {}
+    if isinstance(expr, sp.ceiling):  # rounds a count of whatever is counted
+        return _powers(expr.args[0])
     if isinstance(expr, (sp.Add, sp.Max, sp.Min)):
-        first, *others = expr.args
+        first, *others = (unit_of(term) for term in expr.args)
         for other in others:
-            if not same_unit(first, other):
+            if other != first:
                 raise ValueError(
-                    f"expr must join terms of one unit, got {unit_text(unit_of(first))!r} and "
-                    f"{unit_text(unit_of(other))!r} in {expr}"
+                    f"expr must join terms of one unit, got {unit_text(first)!r} and "
+                    f"{unit_text(other)!r} in {expr}"
                 )
-        return _powers(first)
+        return _powers(expr.args[0])
     for argument in expr.args:
         _require_pure(argument)
     return {}

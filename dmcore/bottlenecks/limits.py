@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from dmcore.algebra.checks import check_positive
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch, latency, memory_bandwidth, network
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -51,7 +51,7 @@ __all__ = [
 QUARTER_S = 365.25 * 86400 / 4
 
 # The closed forms are of dense models: one expert, always active.
-_DENSE = {simulator_symbols("E")[0]: 1}
+_DENSE = {symbols("E")[0]: 1}
 
 
 @cache

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.chapters.common import DATA_SHEET_GPUS
 from dmcore.hardware.catalog import GPUS, get_gpu
 from dmcore.hardware.gpu import GPU
@@ -305,9 +305,11 @@ def bars(
 def ceilings_explorer() -> Explorer:
     """Share of the useful rate that each boundary allows, against the nanobatch."""
     joined = sp.Symbol("joined", nonnegative=True)
-    with_network = model.matmul_time_parts(False, True)
-    without = model.matmul_time_parts(False, False)
-    d_1, d_2, z, useful = simulator_symbols("d_1 d_2 z F_useful")
+    d_1, d_2, z, useful, w_P, w_A = symbols("d_1 d_2 z F_useful w_P w_A")
+    with_network, without = (
+        {name: part.subs(w_P, w_A) for name, part in model.matmul_time_parts(False, way).items()}
+        for way in (True, False)
+    )
     ideal = FLOP_PER_MAC * d_1 * d_2 * z / useful
 
     def either(name: str) -> sp.Expr:
@@ -345,7 +347,7 @@ def ceilings_explorer() -> Explorer:
             Menu("GPU", options, "H100 SXM"),
             Slider("d_1", "Rows d₁ (outputs)", 64, 65536, _SQUARE, "channels", log=True),
             Slider("d_2", "Columns d₂ (inputs)", 64, 65536, _SQUARE, "channels", log=True),
-            Slider("w", "Bytes per word", 1, 4, 2),
+            Slider("w_A", "Bytes per word", 1, 4, 2),
         ),
         readouts=(
             Number("Useful rate", useful, "TFLOP/s", 1e12),

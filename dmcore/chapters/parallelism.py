@@ -9,7 +9,7 @@ from fractions import Fraction
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from dmcore.algebra.symbols import simulator_symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas
@@ -298,7 +298,7 @@ def schedule(stages: float = 4, microbatches: float = 8) -> SvgFigure:
 
 def bubble_explorer() -> Explorer:
     """Idle share of a pipeline against its microbatches, with stages and interleaving to move."""
-    K, v = simulator_symbols("K v")
+    K, v = symbols("K v")
     idle = bubble_fraction()
     return Explorer(
         name="pipeline-bubble",

@@ -157,10 +157,10 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
         "Change the GPU": (
             _slider("F_peak", "Peak arithmetic", 1e13, 1e17, "TFLOP/s", 1e12),
             _slider("eta", "Share of the peak in long products", 0.05, 1, "%", 0.01),
-            _slider("beta_HBM", "Memory bandwidth", 1e11, 1e15, "GB/s", GB),
-            _slider("C_HBM", "Memory size", 1e9, 1e13, "GB", GB),
+            _slider("beta_hbm", "Memory bandwidth", 1e11, 1e15, "GB/s", GB),
+            _slider("C_hbm", "Memory size", 1e9, 1e13, "GB", GB),
             _slider("beta_L2", "L2 bandwidth", 1e12, 1e16, "GB/s", GB),
-            _slider("ell_matmul", "Latency of a matrix product", 1e-8, 1e-4, "µs", 1e-6),
+            _slider("ell_kernel", "Latency of a matrix product", 1e-8, 1e-4, "µs", 1e-6),
         ),
         "Change the network": (
             _slider("node_size", "GPUs in a node (1: flat)", 1, 2**14),

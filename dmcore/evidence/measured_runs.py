@@ -22,7 +22,7 @@ import sympy as sp
 
 from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.evidence.tables import records
 from dmcore.hardware.catalog import get_gpu
 from dmcore.models.model import Model
@@ -56,8 +56,7 @@ __all__ = [
 @cache
 def gpt_parameters() -> sp.Expr:
     """P of a GPT of L layers, width d, V words and S positions (Narayanan et al. 2021, equation 2)."""
-    d, L = symbols("d L")
-    S, V = simulator_symbols("S V")
+    d, L, S, V = symbols("d L S V")
     return 12 * L * d**2 * (1 + sp.Rational(13, 12) / d + (V + S) / (12 * L * d))
 
 
@@ -67,8 +66,7 @@ def gpt_model_flop_per_token() -> sp.Expr:
 
     Narayanan et al. (2021), equation 3, without its recomputed forward pass.
     """
-    d, L = symbols("d L")
-    S, V = simulator_symbols("S V")
+    d, L, S, V = symbols("d L S V")
     return 72 * L * d**2 * (1 + S / (6 * d) + V / (12 * L * d))
 
 
@@ -79,8 +77,7 @@ def gpt_hardware_flop_per_token() -> sp.Expr:
     Narayanan et al. (2021), equation 3. Recomputing makes 8 FLOP of 6 for each parameter of a layer; the
     output words are not recomputed.
     """
-    d, L = symbols("d L")
-    S, V = simulator_symbols("S V")
+    d, L, S, V = symbols("d L S V")
     return 96 * L * d**2 * (1 + S / (6 * d) + V / (16 * L * d))
 
 

@@ -10,7 +10,7 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.models.attention import HEAD_CHANNELS
 
 __all__ = [
@@ -26,9 +26,8 @@ __all__ = [
 @cache
 def mlp_bytes() -> sp.Expr:
     """Bytes for one token in one MLP: inputs of its norm, matrices and nonlinearity, a dropout mask."""
-    d, f = symbols("d f")
-    (w,) = simulator_symbols("w")
-    return 2 * w * (d + f) + d
+    d, f, w_A, w_mask = symbols("d f w_A w_mask")
+    return 2 * w_A * (d + f) + w_mask * d
 
 
 @cache
@@ -37,25 +36,22 @@ def attention_bytes() -> sp.Expr:
 
     Inputs of the norm, the projections and the output; queries, keys, values; a dropout mask.
     """
-    (d,) = symbols("d")
-    (w,) = simulator_symbols("w")
-    return 6 * w * d + d
+    d, w_A, w_mask = symbols("d w_A w_mask")
+    return 6 * w_A * d + w_mask * d
 
 
 @cache
 def score_bytes() -> sp.Expr:
     """Bytes of one token's scores in one layer, if kept: softmax, dropout and its mask, of each head."""
-    (d,) = symbols("d")
-    S, w = simulator_symbols("S w")
-    return (2 * w + 1) * S * d / HEAD_CHANNELS
+    d, S, w_A, w_mask = symbols("d S w_A w_mask")
+    return (2 * w_A + w_mask) * S * d / HEAD_CHANNELS
 
 
 @cache
 def boundary_bytes() -> sp.Expr:
     """Bytes for one token between two layers: all that is kept if layers are computed again."""
-    (d,) = symbols("d")
-    (w,) = simulator_symbols("w")
-    return w * d
+    d, w_A = symbols("d w_A")
+    return w_A * d
 
 
 @cache
@@ -66,8 +62,7 @@ def microbatches_in_flight(zero_bubble: bool) -> sp.Expr:
     early (Korthikanti et al. 2022); without a bubble N_PP - 1 more (Qi et al. 2023, their ZB-H2). Never
     more than there are.
     """
-    (N_PP,) = symbols("N_PP")
-    K, v = simulator_symbols("K v")
+    N_PP, K, v = symbols("N_PP K v")
     more = sp.Integer(1) if zero_bubble else sp.sign(v - 1) / v
     return sp.Min(K, N_PP + more * (N_PP - 1))
 
@@ -79,6 +74,5 @@ def cluster_activations(zero_bubble: bool) -> sp.Expr:
     ``c_kept`` bytes for a token and layer are kept from the forward to the backward pass; ``c_again``
     come on top in the one layer that a stage computes again.
     """
-    b, L, N_PP = symbols("b L N_PP")
-    K, kept, again = simulator_symbols("K c_kept c_again")
+    b, L, N_PP, K, kept, again = symbols("b L N_PP K c_kept c_again")
     return (kept * L * microbatches_in_flight(zero_bubble) + again * N_PP) * b / K

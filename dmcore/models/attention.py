@@ -11,7 +11,7 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.algebra.symbols import symbols
 
 __all__ = [
     "FORWARD_PRODUCTS",
@@ -44,8 +44,7 @@ def score_macs() -> sp.Expr:
     A token meets the S / 2 tokens before it on average, for d MAC each time, twice. Some counts of
     model FLOP take all S (Chowdhery et al. 2022): that is twice as much.
     """
-    (d,) = symbols("d")
-    (S,) = simulator_symbols("S")
+    d, S = symbols("d S")
     return 2 * d * S / 2
 
 

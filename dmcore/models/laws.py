@@ -18,7 +18,7 @@ import sympy as sp
 
 from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 
 __all__ = [
     "BATCH_LAWS",
@@ -72,8 +72,7 @@ GPT3_WIDTH = 12288
 @cache
 def parameters() -> sp.Expr:
     """P: two matrices of d x f for each layer and expert. Attention is left out."""
-    d, f, L = symbols("d f L")
-    (E,) = simulator_symbols("E")
+    d, f, L, E = symbols("d f L E")
     return MATRICES_PER_LAYER * d * f * L * E
 
 
@@ -87,8 +86,7 @@ def training_tokens() -> sp.Expr:
 @cache
 def training_macs() -> sp.Expr:
     """T, MAC: each active parameter meets each token once forward and twice backward."""
-    P, D = symbols("P D")
-    (E,) = simulator_symbols("E")
+    P, D, E = symbols("P D E")
     return PASSES * (P / E) * D
 
 
@@ -173,7 +171,7 @@ class BatchLaw:
 
     Examples
     --------
-    >>> T, S = simulator_symbols("T_FLOP S")
+    >>> T, S = symbols("T_FLOP S")
     >>> law = BatchLaw("faster", "as compute to the 0.4", T**0.4 / S / 1000, "multiple of the experts")
     >>> law(1e24), float(effective_alpha(law).alpha_b)
     (2048, 0.4)
@@ -249,7 +247,7 @@ ShapeScaling = str | Callable[[int, int], int]
 
 
 def _batch_laws() -> tuple[BatchLaw, ...]:
-    T, E, S = simulator_symbols("T_FLOP E S")
+    T, E, S = symbols("T_FLOP E S")
     return (
         # The paper's: 4 Mi tokens at 3e23 FLOP.
         BatchLaw(
@@ -384,8 +382,7 @@ def effective_alpha(
     >>> effective_alpha().alpha_b, round(float(effective_alpha().alpha), 3)
     (1/6, 0.03)
     """
-    d, f, L, P = symbols("d f L P")
-    T, E, S = simulator_symbols("T_FLOP E S")
+    d, f, L, P, T, E, S = symbols("d f L P T_FLOP E S")
     dense = {f: FF_RATIO * d, E: 1}
     depth = law_expression("depth_law", depth_law, DEPTH_LAWS).subs(dense)
     compute = training_flop().subs(P, parameters()).subs(dense).subs(L, depth)

@@ -14,7 +14,7 @@ import sympy as sp
 
 from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.models import activation_memory, attention, laws
 from dmcore.models.laws import PASSES, BatchScaling, ShapeScaling
 
@@ -27,8 +27,7 @@ ACTIVATION_MEMORY = ("full", "selective", "recompute")
 @cache
 def forward_macs() -> sp.Expr:
     """MAC of one forward pass for one token, with attention."""
-    (L,) = symbols("L")
-    (E,) = simulator_symbols("E")
+    L, E = symbols("L E")
     return laws.parameters() / E + L * attention.layer_macs()
 
 
@@ -38,8 +37,7 @@ def executed_macs(with_attention: bool) -> sp.Expr:
 
     Scores go forward ``F_scores`` times: without being kept they are computed again.
     """
-    (L,) = symbols("L")
-    E, forward, score_forward = simulator_symbols("E F_passes F_scores")
+    L, E, forward, score_forward = symbols("L E F_passes F_scores")
     weights = laws.parameters() / E
     scores = sp.Integer(0)
     if with_attention:
@@ -231,7 +229,8 @@ class Model:
             "L": float(self.layers),
             "E": float(self.experts),
             "S": float(self.seq_len),
-            "w": float(self.word_bytes),
+            "w_A": float(self.word_bytes),
+            "w_mask": 1.0,
             "F_passes": float(self.extras.forward_passes),
             "F_scores": float(self.extras.score_passes),
         }

@@ -15,7 +15,7 @@ import sympy as sp
 
 from dmcore.algebra.checks import check_choice
 from dmcore.algebra.expressions import javascript
-from dmcore.algebra.symbols import simulator_symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS, get_gpu
 from dmcore.hardware.gpu import GPU, NetworkLevel
 from dmcore.models import laws
@@ -50,10 +50,10 @@ __all__ = [
 FIGURES: Mapping[str, str] = {
     "F_peak": "peak arithmetic, FLOP/s",
     "eta": "share of the peak in long matrix products",
-    "beta_HBM": "bandwidth of the main memory, bytes/s",
-    "C_HBM": "size of the main memory, bytes",
+    "beta_hbm": "bandwidth of the main memory, bytes/s",
+    "C_hbm": "size of the main memory, bytes",
     "beta_L2": "bandwidth of L2, bytes/s",
-    "ell_matmul": "least time of a matrix product, s",
+    "ell_kernel": "least time of a matrix product, s",
     "node_size": "GPUs in a node; 1 is a flat network",
     "beta_node": "bandwidth of a GPU in its node, both directions, bytes/s",
     "pod_size": "nodes in a pod; 1 is no such level",
@@ -89,10 +89,10 @@ def figures_of(gpu: GPU | str) -> dict[str, float]:
     return {
         "F_peak": gpu.peak_flop_per_s,
         "eta": gpu.efficiency,
-        "beta_HBM": gpu.hbm_bytes_per_s,
-        "C_HBM": gpu.hbm_bytes,
+        "beta_hbm": gpu.hbm_bytes_per_s,
+        "C_hbm": gpu.hbm_bytes,
         "beta_L2": gpu.l2_bytes_per_s,
-        "ell_matmul": gpu.matmul_latency_s,
+        "ell_kernel": gpu.matmul_latency_s,
         "node_size": node[0],
         "beta_node": node[1],
         "pod_size": pod[0],
@@ -137,10 +137,10 @@ def custom_gpu(base: GPU | str = "H100 SXM", /, **figures: float) -> GPU:
         name=f"{base.name}, changed",
         max_clock_hz=base.max_clock_hz * (values["F_peak"] / known["F_peak"]),
         efficiency=values["eta"],
-        hbm_bytes_per_s=values["beta_HBM"],
-        hbm_bytes=values["C_HBM"],
+        hbm_bytes_per_s=values["beta_hbm"],
+        hbm_bytes=values["C_hbm"],
         l2_bytes_per_s=values["beta_L2"],
-        matmul_latency_s=values["ell_matmul"],
+        matmul_latency_s=values["ell_kernel"],
         network=(
             *(level for level in inner if level.size != 1),
             NetworkLevel(None, values["beta_beyond"], hop),
@@ -186,7 +186,7 @@ def _fixed(gpu: GPU) -> dict[str, float]:
     kept = ("C_L2", "C_SM", "C_reg", "N_SM", "N_block")
     return {
         **{name: values[name] for name in kept},
-        "rho": gpu.shared_bytes_per_s / gpu.useful_flop_per_s,
+        "sigma": gpu.shared_bytes_per_s / gpu.useful_flop_per_s,
         "distributed": float(gpu.distributed_shared_memory),
         "w": float(gpu.word_bytes),
     }
@@ -203,9 +203,9 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
 
     Symbols of the GPU are no arguments: they come together, as the last one.
     """
-    peak, eta, useful, rho = simulator_symbols("F_peak eta F_useful rho")
+    peak, eta, useful, sigma = symbols("F_peak eta F_useful sigma")
     yield "usefulRate", "F_peak eta", peak * eta
-    yield "sharedRate", "F_useful rho", useful * rho
+    yield "sharedRate", "F_useful sigma", useful * sigma
     yield "layers", "d f", laws.DEPTH_LAWS["default"].expression
     yield "experts", "d f", laws.SPARSITY_LAWS["default"].expression
     yield "parameters", "d f L E", laws.parameters()
@@ -214,13 +214,13 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     for law in laws.BATCH_LAWS.values():
         yield f"batch_{law.name}", "T_FLOP E S", law.expression
     yield "arithmetic", "P E b N_GPU F_peak", arithmetic_time()
-    yield "memory", "P w N_DP", cluster_memory()
+    yield "memory", "P w_P N_DP", cluster_memory()
     yield "matmuls", "L N_PP E N_EP K t_layer", matmul_step_time()
     yield "allReduce", "p u r_seq r_par w N_GPU beta", traffic.all_reduce_bandwidth_time()
     yield "allReduceWait", "p r_seq ell_hop", traffic.all_reduce_latency()
     yield "crossings", "L v p_above e_stay", traffic.boundaries_crossing()
-    yield "transfer", "crossings d b w N_GPU beta", traffic.point_to_point_bandwidth_time()
-    yield "transferWait", "crossings ell_hop", traffic.point_to_point_latency()
+    yield "transfer", "n_cross d b w_A N_GPU beta", traffic.point_to_point_bandwidth_time()
+    yield "transferWait", "n_cross ell_hop", traffic.point_to_point_latency()
     yield "bubble", "N_PP K v", pipeline.bubble_fraction()
     yield "pipeline", "N_PP K v t_matmul t_bandwidth t_latency", pipeline.pipeline_time()
     yield "zeroBubble", "t_matmul t_bandwidth", pipeline.pipeline_time(True)
@@ -231,7 +231,7 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     )
     for gradient, name in ((False, "product"), (True, "gradient")):
         for distributed, kind in ((False, "plain"), (True, "distributed")):
-            sizes = "d_1 d_2 z w"
+            sizes = "d_1 d_2 z w_P w_A"
             yield f"{name} {kind}", sizes, time_expression(gradient, distributed)
             for part, expr in matmul_time_parts(gradient, distributed).items():
                 yield f"{name} {kind} {part}", "" if part == "latency" else sizes, expr

@@ -13,7 +13,7 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks.network import all_reduce_words
 
 __all__ = ["inside_all_reduced", "outside_all_reduced", "words_per_token"]
@@ -26,8 +26,7 @@ def inside_all_reduced() -> sp.Expr:
     Forward, in each of F times, the sums of query, key and value; backward, the gradient that enters
     the output projection.
     """
-    (d,) = symbols("d")
-    (F,) = simulator_symbols("F_passes")
+    d, F = symbols("d F_passes")
     return (3 * F + 1) * d
 
 
@@ -37,8 +36,7 @@ def outside_all_reduced() -> sp.Expr:
 
     Forward, in each of F times, the output; backward, the gradient that leaves the layer.
     """
-    (d,) = symbols("d")
-    (F,) = simulator_symbols("F_passes")
+    d, F = symbols("d F_passes")
     return (F + 1) * d
 
 

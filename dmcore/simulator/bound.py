@@ -105,7 +105,7 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     load = load_of(model)
     data, slices_of_d, slices_of_f, pipeline, _ = degrees_of(candidates).astype(float)
     f, d, rounds = load.tensor_all_reduces
-    common = {"N_GPU": float(n_gpu), "w": load.word_bytes}
+    common = {"N_GPU": float(n_gpu), "w": load.word_bytes, "w_A": load.word_bytes}
 
     tensor_s = data_s = np.zeros(len(candidates))
     inside = 1
@@ -137,7 +137,7 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     crossing = {"L": load.layers, "v": candidates.interleaving.astype(float), "p_above": pipeline}
     transfer_s = value_of(
         point_to_point_bandwidth_time(),
-        crossings=value_of(boundaries_crossing(), **crossing, e_stay=1 / candidates.expert),
+        n_cross=value_of(boundaries_crossing(), **crossing, e_stay=1 / candidates.expert),
         d=load.d_model,
         b=load.batch_tokens,
         beta=max(level.bytes_per_s for level in gpu.network),
@@ -145,7 +145,7 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     )
     hop = min(level.latency_s for level in gpu.network)
     waits = value_of(boundaries_crossing(), **crossing, e_stay=float(candidates.expert == 1))
-    latency_s = value_of(point_to_point_latency(), crossings=waits, ell_hop=hop)
+    latency_s = value_of(point_to_point_latency(), n_cross=waits, ell_hop=hop)
     for degree in (slices_of_d, slices_of_f):
         latency_s = latency_s + value_of(all_reduce_latency(), p=degree, r_seq=rounds, ell_hop=hop)
     data_wait_s = value_of(all_reduce_latency(), p=data, r_seq=1.0, ell_hop=hop)

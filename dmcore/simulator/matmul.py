@@ -5,8 +5,8 @@ that stay in a level of memory while the nanobatch streams past; what streams, a
 crosses the boundary to the level above. The slowest of those boundaries and the arithmetic sets the time
 (the paper's simulation; appendix on matrix multiplication).
 
-Each formula is one SymPy expression of ``d_1``, ``d_2``, ``z`` (tokens), ``w`` (bytes per word) and figures
-of the GPU (:func:`gpu_values`).
+Each formula is one SymPy expression of ``d_1``, ``d_2``, ``z`` (tokens), ``w_P`` and ``w_A`` (bytes of a
+weight and of an activation) and figures of the GPU (:func:`gpu_values`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
-from dmcore.algebra.symbols import simulator_symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 
@@ -44,7 +44,7 @@ __all__ = [
     "time_expression",
 ]
 
-_D1, _D2, _Z, _W = simulator_symbols("d_1 d_2 z w")
+_D1, _D2, _Z, _W_P, _W_A = symbols("d_1 d_2 z w_P w_A")
 
 
 # ---------------------------------------------------------------------------------------- tiles
@@ -53,7 +53,7 @@ _D1, _D2, _Z, _W = simulator_symbols("d_1 d_2 z w")
 @cache
 def tile_count(capacity: sp.Expr) -> sp.Expr:
     """k: tiles of that many bytes that the weight matrix is cut into."""
-    return sp.ceiling(_D1 * _D2 * _W / capacity)
+    return sp.ceiling(_D1 * _D2 * _W_P / capacity)
 
 
 @cache
@@ -81,7 +81,7 @@ def _weights_moved(held: sp.Expr, weight_gradient: bool) -> sp.Expr:
 
     Otherwise each is loaded once; a gradient is loaded and stored.
     """
-    weights = _D1 * _D2 * _W
+    weights = _D1 * _D2 * _W_P
     does_not_fit = sp.Max(0, sp.sign(2 * weights - held))
     return (2 if weight_gradient else 1) * weights * does_not_fit
 
@@ -93,7 +93,7 @@ def _activations_moved(rows: sp.Expr, columns: sp.Expr, weight_gradient: bool) -
     column only writes, each further one reads what was there as well. A gradient reads both sides.
     """
     per_column = columns if weight_gradient else 2 * columns - 1
-    return (rows * _D2 + per_column * _D1) * _Z * _W
+    return (rows * _D2 + per_column * _D1) * _Z * _W_A
 
 
 def _shared_among_tiles(capacity: sp.Expr, weight_gradient: bool) -> sp.Expr:
@@ -107,7 +107,7 @@ def _shared_among_tiles(capacity: sp.Expr, weight_gradient: bool) -> sp.Expr:
     several_rows = several * sp.Max(0, sp.sign(k * _D1 - _D2))
     several_columns = several * sp.Max(0, sp.sign(k * _D2 - _D1))
     per_column = several_columns * columns if weight_gradient else 2 * (columns - 1)
-    return (several_rows * rows * _D2 + per_column * _D1) * _Z * _W
+    return (several_rows * rows * _D2 + per_column * _D1) * _Z * _W_A
 
 
 def _over_boundary(
@@ -119,8 +119,8 @@ def _over_boundary(
     )
 
 
-_L2, _SM, _REGISTERS = simulator_symbols("C_L2 C_SM C_reg")
-_N_SM, _N_BLOCK = simulator_symbols("N_SM N_block")
+_L2, _SM, _REGISTERS = symbols("C_L2 C_SM C_reg")
+_N_SM, _N_BLOCK = symbols("N_SM N_block")
 
 
 @cache
@@ -167,8 +167,8 @@ def matmul_time_parts(
     What comes from the main memory passes through L2 as well, and what comes from L2 through the
     shared memory.
     """
-    hbm_rate, l2_rate, shared_rate, flop_rate, latency = simulator_symbols(
-        "beta_HBM beta_L2 beta_shared F_useful ell_matmul"
+    hbm_rate, l2_rate, shared_rate, flop_rate, latency = symbols(
+        "beta_hbm beta_L2 beta_shared F_useful ell_kernel"
     )
     hbm, l2 = hbm_bytes(weight_gradient), l2_bytes(weight_gradient, distributed)
     inner = among_sms_bytes(weight_gradient, distributed) + register_bytes(weight_gradient)
@@ -201,11 +201,11 @@ def gpu_values(gpu: GPU) -> Mapping[str, float]:
         "C_reg": gpu.useful_register_bytes,
         "N_SM": float(gpu.sms),
         "N_block": float(gpu.blocks_per_sm * gpu.sms),
-        "beta_HBM": gpu.hbm_bytes_per_s,
+        "beta_hbm": gpu.hbm_bytes_per_s,
         "beta_L2": gpu.l2_bytes_per_s,
         "beta_shared": gpu.shared_bytes_per_s,
         "F_useful": gpu.useful_flop_per_s,
-        "ell_matmul": gpu.matmul_latency_s,
+        "ell_kernel": gpu.matmul_latency_s,
     }
     return MappingProxyType(values)
 
@@ -219,7 +219,8 @@ def matmul_seconds(
         d_1=d1,
         d_2=d2,
         z=tokens,
-        w=float(word_bytes),
+        w_P=float(word_bytes),
+        w_A=float(word_bytes),
         **gpu_values(gpu),
     )
 
@@ -302,7 +303,8 @@ def matmul_breakdown(
     gpu = get_gpu(gpu)
     word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
     d_1, d_2, z = _sizes(d1, d2, tokens, word_bytes)
-    values = {"d_1": d_1, "d_2": d_2, "z": z, "w": float(word_bytes), **gpu_values(gpu)}
+    words = float(word_bytes)
+    values = {"d_1": d_1, "d_2": d_2, "z": z, "w_P": words, "w_A": words, **gpu_values(gpu)}
     parts = {
         name: _shaped(value_of(part, **values), d_1, d_2, z)
         for name, part in matmul_time_parts(weight_gradient, gpu.distributed_shared_memory).items()

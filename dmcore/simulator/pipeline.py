@@ -11,7 +11,7 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.algebra.symbols import symbols
 
 __all__ = ["bubble_fraction", "microbatches_needed", "pipeline_time"]
 
@@ -23,8 +23,7 @@ def bubble_fraction() -> sp.Expr:
     A stage waits N_PP - 1 turns, and again in each further round if the first microbatch is not back
     yet when the last has left (K < N_PP).
     """
-    (N_PP,) = symbols("N_PP")
-    K, v = simulator_symbols("K v")
+    N_PP, K, v = symbols("N_PP K v")
     idle = (v - 1) * sp.Max(0, N_PP - K) + N_PP - 1
     return idle / (idle + v * K)
 
@@ -38,7 +37,7 @@ def pipeline_time(zero_bubble: bool = False, zero_bubble_latency: bool = False) 
     no latency either: there the maximum with latency is taken after the value was used. With
     ``zero_bubble_latency`` that maximum counts.
     """
-    matmul, bandwidth, latency = simulator_symbols("t_matmul t_bandwidth t_latency")
+    matmul, bandwidth, latency = symbols("t_matmul t_bandwidth t_latency")
     busy = sp.Max(matmul, bandwidth)
     if not zero_bubble:
         return busy / (1 - bubble_fraction()) + latency

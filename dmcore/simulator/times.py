@@ -11,7 +11,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from dmcore.algebra.expressions import value_of
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.hardware.gpu import GPU
 from dmcore.models import activation_memory, attention
 from dmcore.models.model import Extras, Model
@@ -50,8 +50,7 @@ Array = NDArray[np.float64]
 @cache
 def arithmetic_time() -> sp.Expr:
     """Seconds of a step at the peak rate of all GPUs: three passes, two FLOP to a MAC."""
-    P, b = symbols("P b")
-    E, N_GPU, F_peak = simulator_symbols("E N_GPU F_peak")
+    P, b, E, N_GPU, F_peak = symbols("P b E N_GPU F_peak")
     return 6 * (P / E) * b / (F_peak * N_GPU)
 
 
@@ -61,32 +60,28 @@ def cluster_memory() -> sp.Expr:
 
     Those are gradients and optimizer state, which the replicas share out among them.
     """
-    P, N_DP = symbols("P N_DP")
-    (w,) = simulator_symbols("w")
-    return P * w * N_DP + 4 * P * w
+    P, N_DP, w_P = symbols("P N_DP w_P")
+    return P * w_P * N_DP + 4 * P * w_P
 
 
 @cache
 def expert_replica_memory() -> sp.Expr:
     """Bytes on top of :func:`cluster_memory` for attention, which each group of experts holds again."""
-    (N_DP,) = symbols("N_DP")
-    P_attention, N_EP, w = simulator_symbols("P_attention N_EP w")
-    return P_attention * w * N_DP * (N_EP - 1)
+    P_attention, N_DP, N_EP, w_P = symbols("P_attention N_DP N_EP w_P")
+    return P_attention * w_P * N_DP * (N_EP - 1)
 
 
 @cache
 def attention_step_time() -> sp.Expr:
     """Seconds of attention in a step, from the seconds of one microbatch in one layer."""
-    L, N_PP = symbols("L N_PP")
-    K, layer = simulator_symbols("K t_attention")
+    L, N_PP, K, layer = symbols("L N_PP K t_attention")
     return (L / N_PP) * K * layer
 
 
 @cache
 def matmul_step_time() -> sp.Expr:
     """Seconds of matrix products in a step, from the seconds that one microbatch takes in one layer."""
-    L, N_PP = symbols("L N_PP")
-    E, N_EP, K, layer = simulator_symbols("E N_EP K t_layer")
+    L, N_PP, E, N_EP, K, layer = symbols("L N_PP E N_EP K t_layer")
     return (L / N_PP) * (E / N_EP) * K * layer
 
 
@@ -175,7 +170,7 @@ def attention_tokens(model: Model, parallelism: Parallelism) -> float:
 
 def weight_bytes(model: Model, data: Any, expert: Any) -> Any:
     """Bytes of weights, gradients and optimizer state in a cluster; degrees are floats or arrays."""
-    common = {"w": float(model.word_bytes), "N_DP": data}
+    common = {"w_P": float(model.word_bytes), "N_DP": data}
     total = value_of(cluster_memory(), P=float(model.params), **common)
     if model.extras.attention:
         again = float(model.attention_params)

@@ -18,7 +18,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from dmcore.algebra.expressions import value_of
-from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.hardware.gpu import GPU
 from dmcore.models.model import Model
 from dmcore.simulator import attention_messages
@@ -38,7 +38,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_N_GPU, _BETA, _HOP, _W = simulator_symbols("N_GPU beta ell_hop w")
+_N_GPU, _BETA, _HOP = symbols("N_GPU beta ell_hop")
 
 
 @cache
@@ -48,14 +48,14 @@ def all_reduce_bandwidth_time() -> sp.Expr:
     Each of ``r_par`` groups moves 2 (p - 1) u words, and all GPUs move them together at half of the
     bidirectional bandwidth ``beta`` of one.
     """
-    p, u, r_seq, r_par = simulator_symbols("p u r_seq r_par")
-    return 2 * (p - 1) * u * r_seq * r_par * _W / (_N_GPU * _BETA / 2)
+    p, u, r_seq, r_par, w = symbols("p u r_seq r_par w")
+    return 2 * (p - 1) * u * r_seq * r_par * w / (_N_GPU * _BETA / 2)
 
 
 @cache
 def all_reduce_latency() -> sp.Expr:
     """Seconds of waiting in ``r_seq`` all-reduces in a row: two hops each, none without peers."""
-    p, r_seq = simulator_symbols("p r_seq")
+    p, r_seq = symbols("p r_seq")
     return 2 * r_seq * _HOP * sp.sign(p - 1)
 
 
@@ -67,8 +67,7 @@ def boundaries_crossing() -> sp.Expr:
     pipeline crosses above it v p_above - 1 times, but not at all if one stage is left. Of the other
     boundaries, the traffic of the experts crosses all but the share ``e_stay``.
     """
-    (L,) = symbols("L")
-    v, p_above, e_stay = simulator_symbols("v p_above e_stay")
+    L, v, p_above, e_stay = symbols("L v p_above e_stay")
     pipeline_crosses = (v * p_above - 1) * sp.sign(p_above - 1)
     return (L - 1) - (L - 1 - pipeline_crosses) * e_stay
 
@@ -76,15 +75,14 @@ def boundaries_crossing() -> sp.Expr:
 @cache
 def point_to_point_bandwidth_time() -> sp.Expr:
     """Seconds in which the batch crosses so many boundaries at one level, forward and backward."""
-    d, b = symbols("d b")
-    (crossings,) = simulator_symbols("crossings")
-    return 2 * crossings * d * b * _W / (_N_GPU * _BETA / 2)
+    d, b, w_A, crossings = symbols("d b w_A n_cross")
+    return 2 * crossings * d * b * w_A / (_N_GPU * _BETA / 2)
 
 
 @cache
 def point_to_point_latency() -> sp.Expr:
     """Seconds of waiting for one hop at each boundary crossed, forward and backward."""
-    (crossings,) = simulator_symbols("crossings")
+    (crossings,) = symbols("n_cross")
     return 2 * crossings * _HOP
 
 
@@ -184,7 +182,7 @@ def traffic(
     level counts; its latencies, and point-to-point transfers over different levels, add up. An array
     of shape ``(levels, candidates)`` is expected for each degree. Checks nothing.
     """
-    common = {"N_GPU": n_gpu, "w": load.word_bytes, "beta": _column(gpu, "bytes_per_s")}
+    common = {"N_GPU": n_gpu, "beta": _column(gpu, "bytes_per_s")}
     hop = _column(gpu, "latency_s")
 
     def all_reduce(
@@ -196,6 +194,7 @@ def traffic(
             u=words,
             r_seq=in_sequence,
             r_par=in_parallel * product_above(peers)[1:],
+            w=load.word_bytes,
             **common,
         )
         latency = value_of(all_reduce_latency(), p=peers, r_seq=in_sequence, ell_hop=hop)
@@ -226,12 +225,13 @@ def traffic(
     wait_crossings = crossings(1.0 * (expert_above == 1))
     transfer = value_of(
         point_to_point_bandwidth_time(),
-        crossings=word_crossings,
+        n_cross=word_crossings,
         d=load.d_model,
         b=load.batch_tokens,
+        w_A=load.word_bytes,
         **common,
     )
-    wait = value_of(point_to_point_latency(), crossings=wait_crossings, ell_hop=hop)
+    wait = value_of(point_to_point_latency(), n_cross=wait_crossings, ell_hop=hop)
     return Traffic(
         tensor_bandwidth_s=(model_bw + ff_bw).max(axis=0),
         tensor_latency_s=model_latency + ff_latency,

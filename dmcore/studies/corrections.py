@@ -18,7 +18,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from dmcore.algebra.expressions import evaluate, value_of
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import latency, limits, network
 from dmcore.bottlenecks.critical_batch import (
     REFERENCE_BATCH_TOKENS,
@@ -135,7 +135,7 @@ CORRECTIONS: tuple[Correction, ...] = (
 
 # ---------------------------------------------------------------------------- the closed forms again
 
-_S, _FORWARD, _SCORES = simulator_symbols("S F_passes F_scores")
+_S, _FORWARD, _SCORES = symbols("S F_passes F_scores")
 
 
 def computed_once(expr: sp.Expr) -> sp.Expr:
@@ -355,7 +355,7 @@ def most_hidden_latency(gpu: GPU | str, extras: Extras = Extras()) -> tuple[floa
         for level in gpu.network
     )
     hop = max(level.latency_s for level in gpu.network)
-    waits += value_of(point_to_point_latency(), crossings=1.0, ell_hop=hop)
+    waits += value_of(point_to_point_latency(), n_cross=1.0, ell_hop=hop)
     products = products_in_mlp(extras) + products_in_attention(extras)
     return float(waits), microbatches_needed(1, True) * products * gpu.matmul_latency_s
 

@@ -18,7 +18,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_choice, check_positive
-from dmcore.algebra.symbols import SYMBOLS, latex, simulator_symbols, symbols
+from dmcore.algebra.symbols import SYMBOLS, latex, symbols
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.catalog import get_gpu
@@ -196,7 +196,7 @@ def _larger_batch(_: GPU, factor: float) -> dict[str, Any]:
 
 def _batch_law(factor: float, exponent_change: float = 0.0) -> BatchLaw:
     """The paper's batch times a factor, or with another exponent above 3e23 FLOP; rounded as there."""
-    (T,) = simulator_symbols("T_FLOP")
+    (T,) = symbols("T_FLOP")
     grown = (T / sp.Integer(int(REFERENCE_COMPUTE))) ** exponent_change
     return BatchLaw(
         f"x {factor:g}, exponent {exponent_change:+g}",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.simulator import matmul as model
@@ -36,8 +36,8 @@ def equations() -> Mapping[str, Equation]:
     >>> equations()["eq-tile-count"].left
     k
     """
-    count, rows, columns, too_big = simulator_symbols("k rho gamma theta")
-    capacity, l2 = simulator_symbols("C_tile C_L2")
+    count, rows, columns, too_big = symbols("k k_rows k_columns theta")
+    capacity, l2 = symbols("C_tile C_L2")
 
     def short(expr: sp.Expr, held: sp.Expr) -> sp.Expr:
         (not_kept,) = expr.atoms(sp.sign)
@@ -48,8 +48,8 @@ def equations() -> Mapping[str, Equation]:
         }
         return in_pieces(expr, pieces).subs(count / rows, columns)
 
-    seconds, total, flop = simulator_symbols("t_matmul B_HBM A")
-    l2_total, among_sms, inner = simulator_symbols("B_L2 B_SM B_reg")
+    seconds, total, flop = symbols("t_product B_hbm A")
+    l2_total, among_sms, inner = symbols("B_L2 B_SM B_reg")
     parts = {
         model.hbm_bytes(): total,
         model.l2_bytes(False, True): l2_total,
@@ -109,9 +109,9 @@ def boundaries(
     SM to registers: 52.26 rows of tiles, 1441 MB
     """
     gpu = get_gpu(gpu)
-    values = {"d_1": d1, "d_2": d2, "z": tokens, "w": 2.0, **model.gpu_values(gpu)}
+    values = {"d_1": d1, "d_2": d2, "z": tokens, "w_P": 2.0, "w_A": 2.0, **model.gpu_values(gpu)}
     joined = gpu.distributed_shared_memory
-    (room,) = simulator_symbols("C_tile")
+    (room,) = symbols("C_tile")
     sms = values["C_SM"] * (values["N_SM"] if joined else 1)
     capacities = {
         "HBM to L2": (values["C_L2"], model.hbm_bytes(weight_gradient)),
@@ -138,8 +138,8 @@ def tile_side(room_bytes: float, side: float, word_bytes: float = 2.0) -> float:
     >>> round(tile_side(2 * 1024**2, 8192))
     1024
     """
-    (room,) = simulator_symbols("C_tile")
-    values = {"d_1": side, "d_2": side, "w": word_bytes, "C_tile": room_bytes}
+    (room,) = symbols("C_tile")
+    values = {"d_1": side, "d_2": side, "w_P": word_bytes, "C_tile": room_bytes}
     return side / _value(model.tile_rows(room), values)
 
 

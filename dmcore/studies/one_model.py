@@ -9,7 +9,7 @@ from functools import cache
 import sympy as sp
 
 from dmcore.algebra.equation import Equation, in_pieces
-from dmcore.algebra.symbols import simulator_symbols, symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS
 from dmcore.models import laws
 from dmcore.models.model import Model
@@ -54,10 +54,10 @@ def equations() -> Mapping[str, Equation]:
     >>> equations()["eq-sim-ideal"].left
     t_ideal
     """
-    ideal, matmul, reduce, reduce_wait = simulator_symbols("t_ideal t_matmul t_reduce t_wait")
-    crossings, crossed = simulator_symbols("crossings n_cross")
-    transfer, hops = simulator_symbols("t_transfer t_hops")
-    bubble, busy, schedule, held = simulator_symbols("x_bubble x_busy t_schedule B_cluster")
+    ideal, matmul, reduce, reduce_wait = symbols("t_ideal t_matmul t_reduce t_wait")
+    (crossed,) = symbols("n_cross")
+    transfer, hops = symbols("t_transfer t_hops")
+    bubble, busy, schedule, held = symbols("x_bubble x_busy t_schedule B_cluster")
     (depth,) = symbols("L")
     found = (
         Equation("eq-sim-layers", depth, laws.DEPTH_LAWS["default"].expression.evalf(5)),
@@ -69,9 +69,9 @@ def equations() -> Mapping[str, Equation]:
         Equation(
             "eq-sim-transfer",
             transfer,
-            traffic.point_to_point_bandwidth_time().subs(crossings, crossed),
+            traffic.point_to_point_bandwidth_time(),
         ),
-        Equation("eq-sim-hops", hops, traffic.point_to_point_latency().subs(crossings, crossed)),
+        Equation("eq-sim-hops", hops, traffic.point_to_point_latency()),
         Equation("eq-sim-bubble", bubble, pipeline.bubble_fraction()),
         Equation(
             "eq-sim-schedule",

@@ -14,7 +14,7 @@ import sympy as sp
 from dmcore.algebra.checks import check_positive
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
-from dmcore.algebra.symbols import FLOP_PER_MAC, simulator_symbols, symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch, limits, network
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -37,7 +37,7 @@ __all__ = [
 def parameters() -> sp.Expr:
     """P: the matrices of all layers, of d by rho d."""
     d, f, rho = symbols("d f rho")
-    (E,) = simulator_symbols("E")
+    (E,) = symbols("E")
     return laws.parameters().subs({f: rho * d, E: 1})
 
 
