@@ -11,6 +11,7 @@ import pytest
 
 from dmcore.bottlenecks.limits import critical_compute
 from dmcore.hardware.catalog import ACCELERATORS, GPUS, get_gpu
+from dmcore.hardware.variants import with_node
 from dmcore.models.model import Model
 from dmcore.simulator.ends import Bracket
 from dmcore.simulator.search import best_parallelism
@@ -140,9 +141,9 @@ def test_changes_multiply_one_figure():
 
 
 def test_a_node_can_be_of_any_size():
-    assert model.with_node(get_gpu("B200 HGX"), 72).node_size == 72
+    assert with_node(get_gpu("B200 HGX"), 72).node_size == 72
     with pytest.raises(ValueError, match="size must be"):
-        model.with_node(get_gpu("B200 HGX"), 0)
+        with_node(get_gpu("B200 HGX"), 0)
 
 
 def test_trend_goes_through_both_runs():

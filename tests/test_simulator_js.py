@@ -16,13 +16,11 @@ from dmcore import Model, Parallelism, best_parallelism, sweep, training_step
 from dmcore.chapters.your_cluster import cluster, pick_a_sweep
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import NetworkLevel
+from dmcore.hardware.variants import FIGURES, custom_gpu, figures_of
 from dmcore.models.laws import BATCH_LAWS, ROUNDINGS, closest_round
 from dmcore.show.cluster import (
-    FIGURES,
     SETTINGS,
     ClusterFigure,
-    custom_gpu,
-    figures_of,
     formulas,
     runs_of,
     sweep_of,
@@ -84,7 +82,7 @@ def in_javascript(settings_list, **laws):
 
 def preset(name, sparse=False, law="default"):
     values = {"base": list(GPUS).index(name), "sparse": sparse, "law": list(BATCH_LAWS).index(law)}
-    return {**cluster().defaults(), **figures_of(name), **values}
+    return {**cluster().defaults(), **figures_of(GPUS[name]), **values}
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
@@ -267,13 +265,15 @@ def test_formulas_name_their_arguments():
 
 
 def test_custom_gpu_of_no_changes_is_the_preset():
-    for name, gpu in GPUS.items():
-        assert custom_gpu(name) is gpu
+    for gpu in GPUS.values():
+        assert custom_gpu(gpu) is gpu
         assert custom_gpu(gpu, **figures_of(gpu)) is gpu
 
 
 def test_custom_gpu():
-    gpu = custom_gpu("H100 SXM", F_peak=2e15, node_size=72, pod_size=4, beta_pod=4e11, eta=0.5)
+    gpu = custom_gpu(
+        GPUS["H100 SXM"], F_peak=2e15, node_size=72, pod_size=4, beta_pod=4e11, eta=0.5
+    )
     assert gpu.peak_flop_per_s == pytest.approx(2e15)
     assert gpu.useful_flop_per_s == pytest.approx(1e15)
     assert gpu.network == (
@@ -282,12 +282,12 @@ def test_custom_gpu():
         NetworkLevel(None, 1e11),
     )
     assert figures_of(gpu)["beta_pod"] == 4e11
-    flat = custom_gpu("H100 SXM", node_size=1, beta_beyond=9e11)
+    flat = custom_gpu(GPUS["H100 SXM"], node_size=1, beta_beyond=9e11)
     assert flat.network == GPUS["H100 SXM Global NVLink"].network
     with pytest.raises(ValueError, match="figure must be one of"):
-        custom_gpu("H100 SXM", speed=3)
+        custom_gpu(GPUS["H100 SXM"], speed=3)
     with pytest.raises(ValueError, match="efficiency must be above 0 and at most 1"):
-        custom_gpu("H100 SXM", eta=1.5)
+        custom_gpu(GPUS["H100 SXM"], eta=1.5)
 
 
 def test_figures_that_sliders_cannot_tell():

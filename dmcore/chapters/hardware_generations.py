@@ -17,6 +17,7 @@ from dmcore.bottlenecks.latency import MATMUL_LATENCY_S
 from dmcore.chapters import sweeps
 from dmcore.chapters.common import SLIDERS, sliders
 from dmcore.evidence import training_runs
+from dmcore.hardware.variants import with_node
 from dmcore.show.explorer import Axis, Curve, Explorer, Mark, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
@@ -243,8 +244,8 @@ def steps(names: tuple[str, ...]) -> SvgFigure:
 def node_sizes(gpu_name: str, sizes: tuple[int, ...]) -> SvgFigure:
     """End of linear scaling (FLOP) against the GPUs in a node: the simulator's bars, and the closed form."""
     gpu = GENERATIONS[gpu_name].gpu
-    spans = {size: model.linear_scaling(model.with_node(gpu, size)) for size in sizes}
-    closed = [limits.critical_compute(model.with_node(gpu, size)) for size in sizes]
+    spans = {size: model.linear_scaling(with_node(gpu, size)) for size in sizes}
+    closed = [limits.critical_compute(with_node(gpu, size)) for size in sizes]
     told = "; ".join(
         f"{size} GPUs: {readable(span.low, 2)} to {readable(span.high, 2)}, closed form "
         f"{readable(flop, 2)}"
@@ -290,7 +291,7 @@ def halved_and_doubled(names: tuple[str, ...]) -> SvgFigure:
     """
     spans = {
         (name, what, factor): model.linear_scaling(
-            model.changed(GENERATIONS[name].gpu, what, factor), GENERATIONS[name].word_bytes
+            model.changed(GENERATIONS[name].gpu, what, factor)
         )
         for name in names
         for what in model.CHANGES
@@ -390,7 +391,7 @@ def own_generation() -> Callable[..., SvgFigure]:
     def draw(accelerator: str, figure: str, times: str, show: str) -> SvgFigure:
         generation = GENERATIONS[accelerator]
         gpu = model.changed(generation.gpu, figure, float(times))
-        found = model.runs_of(gpu, generation.word_bytes)
+        found = model.runs_of(gpu)
         if show == "parallelism":
             return sweeps.mix(found)
         if show == "time":

@@ -12,8 +12,9 @@ from dmcore.algebra.numbers import readable
 from dmcore.chapters.sweeps import own_sweep, own_sweep_choices
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import GB
+from dmcore.hardware.variants import figures_of
 from dmcore.models.laws import BATCH_LAWS
-from dmcore.show.cluster import ClusterFigure, figures_of, runs_of
+from dmcore.show.cluster import ClusterFigure, runs_of
 from dmcore.show.explorer import Axis, Menu, Slider
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.widgets import explore, interact
@@ -129,7 +130,7 @@ def pick_a_sweep(sparse: bool = False) -> Any:
 def _slider(
     symbol: str, label: str, low: float, high: float, unit: str = "", per_unit: float = 1
 ) -> Slider:
-    default = figures_of("H100 SXM")[symbol]
+    default = figures_of(GPUS["H100 SXM"])[symbol]
     known = [figures_of(gpu)[symbol] for gpu in GPUS.values()]
     low, high = min(low, *known), max(high, *(value for value in known if isfinite(value)))
     whole = symbol.endswith("_size")

@@ -1,4 +1,4 @@
-"""Variants of an accelerator: one thing about it made faster, larger or slower.
+"""Variants of an accelerator: one thing about it made faster, larger or slower; and its figures by symbol.
 
 Every function takes a GPU and gives another one, so that variants can be of variants. What they leave
 alone stays exactly as it was.
@@ -16,6 +16,7 @@ from dmcore.hardware.gpu import GPU, NetworkLevel
 
 __all__ = [
     "FIGURES",
+    "closed_form_values",
     "custom_gpu",
     "faster_clock",
     "faster_l2",
@@ -224,6 +225,27 @@ def figures_of(gpu: GPU) -> dict[str, float]:
         "beta_pod": pod[1],
         "beta_beyond": beyond.bytes_per_s,
         "ell_hop": beyond.latency_s,
+    }
+
+
+def closed_form_values(gpu: GPU) -> dict[str, float]:
+    """What the closed forms take: G, F (MAC/s), the two bandwidths (bytes/s), and the words (bytes).
+
+    Examples
+    --------
+    >>> from dmcore import get_gpu
+    >>> closed_form_values(get_gpu("GTX 580"))["w_P"]
+    4.0
+    """
+    from dmcore.algebra.symbols import FLOP_PER_MAC  # with SymPy, which takes half a second
+
+    return {
+        "G": float(gpu.node_size),
+        "F": gpu.peak_flop_per_s / FLOP_PER_MAC,
+        "beta_hbm": gpu.hbm_bytes_per_s,
+        "beta_net": gpu.inter_node_bytes_per_s,
+        "w_P": float(gpu.word_bytes),
+        "w_A": float(gpu.word_bytes),
     }
 
 

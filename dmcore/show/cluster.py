@@ -13,11 +13,11 @@ from typing import Any
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_choice
 from dmcore.algebra.expressions import javascript
 from dmcore.algebra.symbols import symbols
-from dmcore.hardware.catalog import GPUS, get_gpu
-from dmcore.hardware.gpu import GPU, NetworkLevel
+from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.gpu import GPU
+from dmcore.hardware.variants import FIGURES, custom_gpu
 from dmcore.models import laws
 from dmcore.models.model import Extras
 from dmcore.show.explorer import Menu, Slider
@@ -36,126 +36,26 @@ from dmcore.simulator.times import (
 )
 
 __all__ = [
-    "FIGURES",
     "SETTINGS",
     "ClusterFigure",
-    "custom_gpu",
-    "figures_of",
     "formulas",
     "runs_of",
     "sweep_of",
 ]
 
-#: Figures of a GPU and its network that a reader can set: symbol, and what it is, with its unit.
-FIGURES: Mapping[str, str] = {
-    "F_peak": "peak arithmetic, FLOP/s",
-    "eta": "share of the peak in long matrix products",
-    "beta_hbm": "bandwidth of the main memory, bytes/s",
-    "C_hbm": "size of the main memory, bytes",
-    "beta_L2": "bandwidth of L2, bytes/s",
-    "ell_kernel": "least time of a matrix product, s",
-    "node_size": "GPUs in a node; 1 is a flat network",
-    "beta_node": "bandwidth of a GPU in its node, both directions, bytes/s",
-    "pod_size": "nodes in a pod; 1 is no such level",
-    "beta_pod": "bandwidth of a GPU in its pod, both directions, bytes/s",
-    "beta_beyond": "bandwidth of a GPU beyond, both directions, bytes/s",
-    "ell_hop": "latency of a hop, s",
-}
-
 #: Settings of a sweep besides: preset, kind of model, batch law, months, and the rule of latency.
 SETTINGS = ("base", "sparse", "law", "months", "zero_bubble_latency")
 
 
-# ------------------------------------------------------------------------------------- hardware
-
-
-def figures_of(gpu: GPU | str) -> dict[str, float]:
-    """The figures of a GPU by the symbols of :data:`FIGURES`.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown, or the network has more than three levels or several latencies.
-    """
-    gpu = get_gpu(gpu)
-    *inner, beyond = gpu.network
-    if len(inner) > 2 or len({level.latency_s for level in gpu.network}) > 1:
-        raise ValueError(
-            "gpu must have at most three network levels of one latency, "
-            f"got {len(gpu.network)} of {[level.latency_s for level in gpu.network]!r} s"
-        )
-    levels = [(float(level.size or 1), level.bytes_per_s) for level in inner]
-    node, pod = [*levels, *[(1.0, beyond.bytes_per_s)] * 2][:2]
-    return {
-        "F_peak": gpu.peak_flop_per_s,
-        "eta": gpu.efficiency,
-        "beta_hbm": gpu.hbm_bytes_per_s,
-        "C_hbm": gpu.hbm_bytes,
-        "beta_L2": gpu.l2_bytes_per_s,
-        "ell_kernel": gpu.matmul_latency_s,
-        "node_size": node[0],
-        "beta_node": node[1],
-        "pod_size": pod[0],
-        "beta_pod": pod[1],
-        "beta_beyond": beyond.bytes_per_s,
-        "ell_hop": beyond.latency_s,
-    }
-
-
-def custom_gpu(base: GPU | str = "H100 SXM", /, **figures: float) -> GPU:
-    """A GPU with some figures of its own.
-
-    The peak is set by the clock, so that the shared memories of the SMs grow with it. Caches, registers
-    and the number of SMs stay those of ``base``.
-
-    Parameters
-    ----------
-    base : GPU or str
-        The GPU that all other figures are taken from, or the name of a preset.
-    figures
-        Any of :data:`FIGURES`, in the units named there.
-
-    Raises
-    ------
-    ValueError
-        If the preset or a figure is unknown, or a value impossible.
-    """
-    base = get_gpu(base)
-    known = figures_of(base)
-    for name in figures:
-        check_choice("figure", name, known)
-    if all(known[name] == value for name, value in figures.items()):
-        return base
-    values = {**known, **figures}
-    hop = values["ell_hop"]
-    inner = (
-        NetworkLevel(int(values[f"{level}_size"]), values[f"beta_{level}"], hop)
-        for level in ("node", "pod")
-    )
-    return replace(
-        base,
-        name=f"{base.name}, changed",
-        max_clock_hz=base.max_clock_hz * (values["F_peak"] / known["F_peak"]),
-        efficiency=values["eta"],
-        hbm_bytes_per_s=values["beta_hbm"],
-        hbm_bytes=values["C_hbm"],
-        l2_bytes_per_s=values["beta_L2"],
-        matmul_latency_s=values["ell_kernel"],
-        network=(
-            *(level for level in inner if level.size != 1),
-            NetworkLevel(None, values["beta_beyond"], hop),
-        ),
-    )
-
-
 def sweep_of(settings: Mapping[str, float]) -> Sweep:
-    """The sweep of a figure's settings: :data:`FIGURES` and :data:`SETTINGS`, all numbers.
+    """The sweep of a figure's settings: :data:`~dmcore.hardware.variants.FIGURES` and
+    :data:`SETTINGS`, all numbers.
 
     ``base`` and ``law`` count presets and batch laws in their order.
     """
     base = list(GPUS)[int(settings["base"])]
     return sweep(
-        custom_gpu(base, **{name: settings[name] for name in FIGURES}),
+        custom_gpu(GPUS[base], **{name: settings[name] for name in FIGURES}),
         sparse=bool(settings["sparse"]),
         batch_scaling=list(laws.BATCH_LAWS)[int(settings["law"])],
         duration_years=settings["months"] / 12,
@@ -294,7 +194,7 @@ class ClusterFigure:
     ----------
     groups : mapping of str to tuple of Slider or Menu
         Controls under a heading each; those of the first are open. Together they set every symbol of
-        :data:`FIGURES` and :data:`SETTINGS`.
+        :data:`~dmcore.hardware.variants.FIGURES` and :data:`SETTINGS`.
     start : GridFigure
         How the runs are shown, and those of the controls' defaults, as its only combination.
 

@@ -1,25 +1,33 @@
 """The two limits across generations of hardware, from the card of AlexNet to a rack of Blackwell.
 
-What each generation is comes from :mod:`dmcore.hardware.gpu` and :mod:`dmcore.hardware.catalog`; here it is
-put in order of years, given to the closed forms and to the simulator, and held against the runs of its time.
+What each is comes from :mod:`dmcore.hardware.catalog`; here they are put in order of years, given to the
+closed forms and to the simulator, and held against the runs of their time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from types import MappingProxyType
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
+from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import limits, memory_bandwidth, network
 from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
 from dmcore.hardware.catalog import ACCELERATORS
+from dmcore.hardware.entries import Accelerator
 from dmcore.hardware.gpu import GPU
+from dmcore.hardware.variants import (
+    closed_form_values,
+    faster_l2,
+    faster_network,
+    lower_latency,
+    more_registers,
+)
 from dmcore.models.model import Model
 from dmcore.simulator.ends import Bracket, bracket
 from dmcore.simulator.split import Parallelism
@@ -43,7 +51,6 @@ __all__ = [
     "linear_scaling",
     "runs_of",
     "trend",
-    "with_node",
     "years_reached",
 ]
 
@@ -70,136 +77,117 @@ LAST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
 @dataclass(frozen=True)
 class Generation:
-    """An accelerator in its time.
+    """An accelerator in its time: an entry of the catalog that has a year.
 
-    Attributes
-    ----------
-    gpu : GPU
-        Its figures.
-    year : int
-        When it was announced.
-    word_bytes : int
-        Bytes in a word of its arithmetic.
-    status : mapping of str to str
-        Where each figure is from: one of :data:`dmcore.hardware.entries.STATUSES`. That of a network level
-        is for its size and bandwidth; hop latencies are assumed throughout.
+    Examples
+    --------
+    >>> card = GENERATIONS["GTX 580"]
+    >>> card.year, f"{card.critical_flop:.1e} FLOP", card.mark("efficiency")
+    (2010, '1.5e+27 FLOP', '*')
     """
 
-    gpu: GPU
-    year: int
-    word_bytes: int
-    status: Mapping[str, str]
+    accelerator: Accelerator
+
+    @property
+    def gpu(self) -> GPU:
+        """Its figures."""
+        return self.accelerator.gpu
 
     @property
     def name(self) -> str:
-        """Name of the preset."""
+        """Its name in the catalog."""
         return self.gpu.name
+
+    @property
+    def year(self) -> int:
+        """When it was announced."""
+        return self.accelerator.year or 0
+
+    @property
+    def status(self) -> Mapping[str, str]:
+        """Where each figure is from, see :class:`~dmcore.hardware.entries.Accelerator`."""
+        return self.accelerator.status
 
     @cached_property
     def nanobatch_tokens(self) -> float:
         """Least nanobatch n, tokens."""
-        return memory_bandwidth.node_nanobatch_tokens(self.gpu, self.word_bytes)
+        return memory_bandwidth.node_nanobatch_tokens(self.gpu)
 
     @cached_property
     def shard_side_channels(self) -> float:
         """Side a of the smallest weight block of a node that the network keeps up with, channels."""
-        return network.shard_side_channels(self.gpu, self.word_bytes)
+        return network.shard_side_channels(self.gpu)
 
     @cached_property
     def critical_flop(self) -> float:
         """T_crit at alpha = 0 and three months, FLOP."""
-        return float(limits.critical_compute(self.gpu, word_bytes=self.word_bytes))
+        return float(limits.critical_compute(self.gpu))
 
     @property
     def runs(self) -> Sweep:
         """The sweep of dense models on it, see :func:`runs_of`."""
-        return runs_of(self.gpu, self.word_bytes)
+        return runs_of(self.gpu)
 
     @cached_property
     def end(self) -> Bracket:
         """Where linear scaling ends, see :func:`linear_scaling`."""
-        return linear_scaling(self.gpu, self.word_bytes)
+        return linear_scaling(self.gpu)
 
     def mark(self, field: str) -> str:
-        """A sign of where a figure is from: "?" if assumed, "*" if measured, none for a data sheet.
-
-        Raises
-        ------
-        ValueError
-            If the accelerator has no such figure.
-        """
+        """A sign of where a figure is from: "?" if assumed, "*" if measured, none for a data sheet."""
         check_choice("field", field, self.status)
         return {"assumption": "?", "measured": "*"}.get(self.status[field], "")
 
     @property
     def symbols(self) -> dict[str, float]:
-        """What the closed forms take: G, F (MAC/s), the two bandwidths (bytes/s), and the words (bytes)."""
-        return {
-            "G": float(self.gpu.node_size),
-            "F": self.gpu.peak_flop_per_s / FLOP_PER_MAC,
-            "beta_hbm": self.gpu.hbm_bytes_per_s,
-            "beta_net": self.gpu.inter_node_bytes_per_s,
-            "w_P": float(self.word_bytes),
-            "w_A": float(self.word_bytes),
-        }
+        """What the closed forms take, see :func:`~dmcore.hardware.variants.closed_form_values`."""
+        return closed_form_values(self.gpu)
 
 
-def _generations() -> Mapping[str, Generation]:
-    found = [
-        Generation(it.gpu, it.year, it.gpu.word_bytes, it.status)
-        for it in ACCELERATORS.values()
+#: Generations by name, oldest first, read-only: every accelerator of the catalog that has a year.
+GENERATIONS: Mapping[str, Generation] = MappingProxyType(
+    {
+        it.name: Generation(it)
+        for it in sorted(ACCELERATORS.values(), key=lambda it: it.year or 0)
         if it.year
-    ]
-    found.sort(key=lambda generation: generation.year)
-    return MappingProxyType({generation.name: generation for generation in found})
-
-
-#: Generations by the name of their preset, oldest first, read-only.
-GENERATIONS: Mapping[str, Generation] = _generations()
+    }
+)
 
 
 # ---------------------------------------------------------------------------------- the simulator
 
 
 @cache
-def runs_of(gpu: GPU, word_bytes: int = 2, min_utilization: float = 0.001) -> Sweep:
-    """The sweep of dense models on an accelerator, from small widths to the paper's largest.
+def runs_of(gpu: GPU, min_utilization: float = 0.001) -> Sweep:
+    """The sweep of dense models on a GPU, from small widths to the paper's largest.
 
-    Parameters
-    ----------
-    gpu
-        The accelerator.
-    word_bytes
-        Bytes in a word.
-    min_utilization
-        The sweep ends before the first run of a lower utilization.
+    It ends before the first run of a utilization below ``min_utilization``.
+
+    Examples
+    --------
+    >>> runs_of(GENERATIONS["GTX 580"].gpu, 0.1).d_model[0] == WIDTHS[0] == 2048
+    True
     """
-    return sweep(
-        gpu,
-        d_models=WIDTHS,
-        word_bytes=word_bytes,
-        min_utilization=min_utilization,
-        progress=False,
-    )
+    return sweep(gpu, d_models=WIDTHS, min_utilization=min_utilization, progress=False)
 
 
-def linear_scaling(gpu: GPU, word_bytes: int = 2, min_utilization: float = 0.1) -> Bracket:
-    """Where linear scaling ends on an accelerator.
+def linear_scaling(gpu: GPU, min_utilization: float = 0.1) -> Bracket:
+    """Where linear scaling ends on a GPU, FLOP, in a sweep that ends at ``min_utilization``.
 
-    Parameters
-    ----------
-    gpu, word_bytes
-        See :func:`runs_of`.
-    min_utilization
-        Where the sweep ends; far enough below the threshold of 0.8 of the useful rate by default.
+    The default is far enough below the threshold of 0.8 of the useful rate.
 
     Raises
     ------
     ValueError
         If no run of the sweep is above the threshold, or none below.
+
+    Examples
+    --------
+    >>> end = linear_scaling(GENERATIONS["GTX 580"].gpu)
+    >>> f"{end.low:.1e} to {end.high:.1e} FLOP"
+    '1.1e+26 to 2.0e+26 FLOP'
     """
-    found = runs_of(gpu, word_bytes, min_utilization)
-    end = bracket(found)
+    end = bracket(runs_of(gpu, min_utilization))
     if end is None:
         raise ValueError(f"gpu must leave linear scaling within the sweep, got {gpu.name!r}")
     return end
@@ -214,19 +202,19 @@ REPORTED_SPLIT: Mapping[str, int] = MappingProxyType(
 GTX_580_WIDTH = 20480
 
 
-def gtx_580_run(gpu: GPU | None = None, word_bytes: int = 4) -> TrainingStep:
+def gtx_580_run(gpu: GPU | None = None) -> TrainingStep:
     """One step of a run near 1e26 FLOP on 2**24 cards of 2010, in the split of :data:`REPORTED_SPLIT`.
 
     The report gives the degrees. That tensor slices fill each machine of eight, four along d_ff and
     two along d_model, and the zero-bubble schedule with 64 microbatches, are what the search prefers.
+    ``gpu`` is the card, or a variant of it.
 
-    Parameters
-    ----------
-    gpu
-        The card, or a variant of it; the preset by default.
-    word_bytes
-        Bytes in a word.
+    Examples
+    --------
+    >>> f"{gtx_580_run().months:.2f} months"
+    '2.97 months'
     """
+    gpu = gpu or GENERATIONS["GTX 580"].gpu
     split = Parallelism(
         data=(1, 1024),
         pipeline=(1, 32),
@@ -235,71 +223,35 @@ def gtx_580_run(gpu: GPU | None = None, word_bytes: int = 4) -> TrainingStep:
         microbatches=64,
         zero_bubble=True,
     )
-    model = Model.from_laws(GTX_580_WIDTH, word_bytes=word_bytes)
-    return training_step(gpu or GENERATIONS["GTX 580"].gpu, model, split)
+    model = Model.from_laws(GTX_580_WIDTH, word_bytes=gpu.word_bytes)
+    return training_step(gpu, model, split)
 
 
 # ------------------------------------------------------------------------------- changed hardware
 
-
-def _of_latency(gpu: GPU, factor: float) -> GPU:
-    levels = tuple(replace(level, latency_s=level.latency_s * factor) for level in gpu.network)
-    return replace(gpu, matmul_latency_s=gpu.matmul_latency_s * factor, network=levels)
-
-
-def _of_network(gpu: GPU, factor: float) -> GPU:
-    *inner, outer = gpu.network
-    return replace(gpu, network=(*inner, replace(outer, bytes_per_s=outer.bytes_per_s * factor)))
-
-
 #: What can be changed by a factor, and how.
 CHANGES: Mapping[str, Callable[[GPU, float], GPU]] = MappingProxyType(
     {
-        "L2 bandwidth": lambda gpu, factor: replace(
-            gpu, l2_bytes_per_s=gpu.l2_bytes_per_s * factor
-        ),
-        "registers": lambda gpu, factor: replace(
-            gpu, register_bytes_per_block=gpu.register_bytes_per_block * factor
-        ),
-        "latencies": _of_latency,
-        "network beyond the node": _of_network,
+        "L2 bandwidth": faster_l2,
+        "registers": more_registers,
+        "latencies": lambda gpu, factor: lower_latency(gpu, 1 / factor),
+        "network beyond the node": partial(faster_network, outermost_only=True),
     }
 )
 
 
 def changed(gpu: GPU, what: str, factor: float) -> GPU:
-    """An accelerator with one figure multiplied.
+    """An accelerator of the same name with one of :data:`CHANGES` multiplied by a factor.
 
-    Parameters
-    ----------
-    gpu
-        The accelerator.
-    what
-        One of :data:`CHANGES`.
-    factor
-        Above 0.
-
-    Raises
-    ------
-    ValueError
-        If ``what`` is unknown or the factor not positive.
+    Examples
+    --------
+    >>> card = GENERATIONS["GTX 580"].gpu
+    >>> changed(card, "registers", 2).register_bytes_per_block / card.register_bytes_per_block
+    2.0
     """
     check_choice("what", what, CHANGES)
     check_positive("factor", factor, finite=True)
-    return CHANGES[what](gpu, factor)
-
-
-def with_node(gpu: GPU, size: int) -> GPU:
-    """An accelerator with so many GPUs in a node, at the node's own speed.
-
-    Raises
-    ------
-    ValueError
-        If the size is not a whole number of at least 1.
-    """
-    check_positive_integer("size", size)
-    node, *outer = gpu.network
-    return replace(gpu, network=(replace(node, size=size), *outer))
+    return replace(CHANGES[what](gpu, factor), name=gpu.name)
 
 
 @cache
@@ -319,6 +271,11 @@ def inner_reach(gpu: GPU) -> float:
     """GPUs in a node beyond which the node's own network is the slower one; not rounded.
 
     The closed form for the critical compute takes the inside of a node for free. That holds up to here.
+
+    Examples
+    --------
+    >>> round(inner_reach(GENERATIONS["H100 SXM"].gpu))
+    81
     """
     return float(
         evaluate(
@@ -348,10 +305,10 @@ def factors(old: str, new: str) -> dict[str, float]:
 
     The closed form is a product of powers, so the factors multiply to the ratio of the two T_crit.
 
-    Raises
-    ------
-    ValueError
-        If a name is no generation.
+    Examples
+    --------
+    >>> round(factors("B200 HGX", "GB200 NVL72")["node"])
+    81
     """
     for name, given in (("old", old), ("new", new)):
         check_choice(name, given, GENERATIONS)
@@ -375,19 +332,37 @@ def factors(old: str, new: str) -> dict[str, float]:
 
 
 def trend(first: TrainingRun = ALEXNET, last: TrainingRun = LAST_RUN) -> float:
-    """Factor by which compute grew in a year between two runs."""
+    """Factor by which compute grew in a year between two runs.
+
+    Examples
+    --------
+    >>> round(trend(), 1)
+    4.8
+    """
     return float((last.flop / first.flop) ** (1 / (last.year - first.year)))
 
 
 def largest_run_in(year: float) -> float:
-    """Training compute, FLOP, of the largest run in a year: the line through AlexNet and Llama 3.1."""
+    """Training compute, FLOP, of the largest run in a year: the line through AlexNet and Llama 3.1.
+
+    Examples
+    --------
+    >>> f"{largest_run_in(2026):.1e}"
+    '3.6e+26'
+    """
     return FLOP_PER_MAC * float(
         evaluate(growth.compute_in_year(), y=year, g=trend(), T_1=LAST_RUN.macs, y_1=LAST_RUN.year)
     )
 
 
 def years_reached(compute_flop: float) -> tuple[float, float]:
-    """When the largest run reaches a compute (FLOP), at growth of 5 and of 4 times a year from Llama 3.1."""
+    """When the largest run reaches a compute (FLOP), at growth of 5 and of 4 times a year from Llama 3.1.
+
+    Examples
+    --------
+    >>> [round(year) for year in years_reached(1e28)]
+    [2028, 2029]
+    """
     early, late = (
         float(growth.year_of_compute(compute_flop, rate, LAST_RUN))
         for rate in (growth.FASTEST_GROWTH, growth.SLOWEST_GROWTH)
