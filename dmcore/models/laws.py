@@ -39,9 +39,8 @@ __all__ = [
     "batch_sequences",
     "closest_round",
     "effective_alpha",
-    "law_expression",
     "parameters",
-    "shape_number",
+    "resolved",
     "training_flop",
     "training_macs",
     "training_tokens",
@@ -71,28 +70,52 @@ GPT3_WIDTH = 12288
 
 @cache
 def parameters() -> sp.Expr:
-    """P: two matrices of d x f for each layer and expert. Attention is left out."""
+    """P: two matrices of d x f for each layer and expert. Attention is left out.
+
+    Examples
+    --------
+    >>> parameters()
+    2*E*L*d*f
+    """
     d, f, L, E = symbols("d f L E")
     return MATRICES_PER_LAYER * d * f * L * E
 
 
 @cache
 def training_tokens() -> sp.Expr:
-    """D: 20 tokens for each parameter (Hoffmann et al. 2022, rounded by the paper)."""
+    """D: 20 tokens for each parameter (Hoffmann et al. 2022, rounded by the paper).
+
+    Examples
+    --------
+    >>> training_tokens()
+    20*P
+    """
     (P,) = symbols("P")
     return TOKENS_PER_PARAMETER * P
 
 
 @cache
 def training_macs() -> sp.Expr:
-    """T, MAC: each active parameter meets each token once forward and twice backward."""
+    """T, MAC: each active parameter meets each token once forward and twice backward.
+
+    Examples
+    --------
+    >>> training_macs()
+    3*D*P/E
+    """
     P, D, E = symbols("P D E")
     return PASSES * (P / E) * D
 
 
 @cache
 def training_flop() -> sp.Expr:
-    """T, in FLOP, of a model that is trained on as many tokens as the laws say."""
+    """T, in FLOP, of a model that is trained on as many tokens as the laws say.
+
+    Examples
+    --------
+    >>> training_flop()
+    120*P**2/E
+    """
     (D,) = symbols("D")
     return FLOP_PER_MAC * training_macs().subs(D, training_tokens())
 
@@ -104,11 +127,6 @@ _ROUND_NUMBERS = sorted({m * 2**i for m in (1, 3, 5, 7, 9) for i in range(60)})
 
 def closest_round(x: float) -> int:
     """The closest number of the form m 2**i with m one of 1, 3, 5, 7, 9; the smaller on a tie.
-
-    Raises
-    ------
-    ValueError
-        If x is not positive and finite.
 
     Examples
     --------
@@ -164,11 +182,6 @@ class BatchLaw:
     label : str
         What stands at its line in a picture; the name if empty.
 
-    Raises
-    ------
-    ValueError
-        If the expression has another symbol or the rounding is unknown.
-
     Examples
     --------
     >>> T, S = symbols("T_FLOP S")
@@ -209,11 +222,6 @@ class ShapeLaw:
         How the number grows, as a menu says it.
     expression : sympy.Expr
         The number before it is rounded to a :func:`closest_round` one, of the widths ``d`` and ``f``.
-
-    Raises
-    ------
-    ValueError
-        If the expression has another symbol.
 
     Examples
     --------
@@ -302,50 +310,38 @@ SPARSITY_LAWS: Mapping[str, ShapeLaw] = MappingProxyType(
 )
 
 
-def law_expression(argument: str, law: Any, known: Mapping[str, BatchLaw | ShapeLaw]) -> sp.Expr:
-    """What a closed form needs of a law: its expression.
-
-    Parameters
-    ----------
-    argument : str
-        The argument that the law was passed as, for the error.
-    law : str, BatchLaw, ShapeLaw, number or sympy.Expr
-        A name among ``known``, a law, or its expression.
-    known : mapping
-        The laws by name.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, or the law a plain callable, which no closed form can be made of.
+def resolved(argument: str, law: Any, known: Mapping[str, BatchLaw | ShapeLaw]) -> Any:
+    """A law by its name among those known; what can be called is passed through.
 
     Examples
     --------
-    >>> law_expression("depth_law", "192 layers", DEPTH_LAWS)
-    192
+    >>> resolved("layer_law", "192 layers", DEPTH_LAWS).words
+    '192 layers always'
     """
-    if isinstance(law, str):
-        check_choice(argument, law, known)
-        law = known[law]
-    if isinstance(law, BatchLaw | ShapeLaw):
-        return law.expression
     if callable(law):
+        return law
+    check_choice(argument, law, known)
+    return known[law]
+
+
+def _expression(argument: str, law: Any, known: Mapping[str, BatchLaw | ShapeLaw]) -> sp.Expr:
+    """What a closed form needs of a law: its expression."""
+    if isinstance(law, sp.Expr | int):
+        return sp.sympify(law)
+    law = resolved(argument, law, known)
+    if not isinstance(law, BatchLaw | ShapeLaw):
         raise ValueError(
             f"{argument} must have an expression, as BatchLaw and ShapeLaw have, got {law!r}"
         )
-    return sp.sympify(law)
+    return law.expression
 
 
 @dataclass(frozen=True)
 class EffectiveAlpha:
     """Growth exponents of the simulation in training compute, as exact SymPy numbers.
 
-    Attributes
-    ----------
-    alpha_b, alpha_L, alpha : sympy.Expr
-        Exponents of the batch, of the layers, and their difference, on which the closed forms depend.
-    layers_of_compute, batch_of_compute : sympy.Expr
-        The laws of a dense model with f = 4 d as functions of the training FLOP.
+    ``alpha`` is that of the batch less that of the layers, on which the closed forms depend; the last
+    two are the laws of a dense model with f = 4 d as functions of the training FLOP.
     """
 
     alpha_b: sp.Expr
@@ -372,11 +368,6 @@ def effective_alpha(
     depth_law : str, ShapeLaw or sympy.Expr
         A law of :data:`DEPTH_LAWS` by name, or one of your own: a power of d and f, or a constant.
 
-    Raises
-    ------
-    ValueError
-        If a law is unknown or has no expression.
-
     Examples
     --------
     >>> effective_alpha().alpha_b, round(float(effective_alpha().alpha), 3)
@@ -384,12 +375,12 @@ def effective_alpha(
     """
     d, f, L, P, T, E, S = symbols("d f L P T_FLOP E S")
     dense = {f: FF_RATIO * d, E: 1}
-    depth = law_expression("depth_law", depth_law, DEPTH_LAWS).subs(dense)
+    depth = _expression("depth_law", depth_law, DEPTH_LAWS).subs(dense)
     compute = training_flop().subs(P, parameters()).subs(dense).subs(L, depth)
     coefficient, power = sp.powsimp(sp.expand(compute)).as_independent(d)
     width = (T / coefficient) ** (1 / power.as_base_exp()[1])
     depth_of_compute = sp.powsimp(depth.subs(d, width))
-    batch = law_expression("batch_scaling", batch_scaling, BATCH_LAWS).subs(E, 1) * S
+    batch = _expression("batch_scaling", batch_scaling, BATCH_LAWS).subs(E, 1) * S
 
     def exponent(law: sp.Expr) -> sp.Expr:
         return sp.simplify(T * sp.diff(sp.log(law), T))
@@ -399,27 +390,6 @@ def effective_alpha(
 
 
 # --------------------------------------------------------------------------- rounded, for a model
-
-
-def shape_number(
-    argument: str, law: ShapeScaling, known: Mapping[str, ShapeLaw], d_model: int, d_ff: int
-) -> int:
-    """Layers or experts of a model of this shape, by a law.
-
-    Raises
-    ------
-    ValueError
-        If the law's name is not among the ``known``.
-
-    Examples
-    --------
-    >>> shape_number("layer_law", "default", DEPTH_LAWS, 12288, 49152)
-    192
-    """
-    if not callable(law):
-        check_choice(argument, law, known)
-        law = known[law]
-    return law(d_model, d_ff)
 
 
 def batch_sequences(
@@ -456,10 +426,8 @@ def batch_sequences(
     check_positive("training_flop", training_flop, finite=True)
     check_positive_integer("experts", experts)
     check_positive_integer("seq_len", seq_len)
-    if not callable(batch_scaling):
-        check_choice("batch_scaling", batch_scaling, BATCH_LAWS)
-        batch_scaling = BATCH_LAWS[batch_scaling]
-    return _whole("batch_scaling(...)", batch_scaling(training_flop, experts, seq_len))
+    law = resolved("batch_scaling", batch_scaling, BATCH_LAWS)
+    return _whole("batch_scaling(...)", law(training_flop, experts, seq_len))
 
 
 def _whole(name: str, value: Any) -> int:

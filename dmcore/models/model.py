@@ -26,7 +26,13 @@ ACTIVATION_MEMORY = ("full", "selective", "recompute")
 
 @cache
 def forward_macs() -> sp.Expr:
-    """MAC of one forward pass for one token, with attention."""
+    """MAC of one forward pass for one token, with attention.
+
+    Examples
+    --------
+    >>> forward_macs()
+    2*L*d*f + L*(S*d + 4*d**2)
+    """
     L, E = symbols("L E")
     return laws.parameters() / E + L * attention.layer_macs()
 
@@ -36,6 +42,11 @@ def executed_macs(with_attention: bool) -> sp.Expr:
     """A third of the MAC of a step for one token: forward ``F_passes`` times, and twice backward.
 
     Scores go forward ``F_scores`` times: without being kept they are computed again.
+
+    Examples
+    --------
+    >>> executed_macs(with_attention=False)
+    2*L*d*f*(F_passes + 2)/3
     """
     L, E, forward, score_forward = symbols("L E F_passes F_scores")
     weights = laws.parameters() / E
@@ -67,6 +78,11 @@ class Extras:
     ------
     ValueError
         If a value is none of these.
+
+    Examples
+    --------
+    >>> Extras(attention=True, activation_memory="recompute").forward_passes
+    2
     """
 
     attention: bool = False
@@ -117,6 +133,12 @@ class Model:
     ------
     ValueError
         If a figure is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> model = Model.from_laws(12288)
+    >>> model.layers, model.batch_tokens, f"{model.training_flop:.1e}"
+    (192, 7340032, '6.5e+24')
     """
 
     d_model: int
@@ -181,23 +203,12 @@ class Model:
                 "aspect_ratio must make d_ff a whole number, "
                 f"got {aspect_ratio!r} for a d_model of {d_model!r}"
             )
-        d_model, d_ff = int(d_model), int(d_ff)
-        layers = laws.shape_number("layer_law", layer_law, laws.DEPTH_LAWS, d_model, d_ff)
+        shape = int(d_model), int(d_ff)
+        layers = laws.resolved("layer_law", layer_law, laws.DEPTH_LAWS)(*shape)
         experts = 1
         if sparse:
-            experts = laws.shape_number(
-                "sparsity_law", sparsity_law, laws.SPARSITY_LAWS, d_model, d_ff
-            )
-        one_sequence = cls(
-            d_model,
-            d_ff,
-            layers,
-            1,
-            experts,
-            seq_len,
-            word_bytes,
-            extras,
-        )
+            experts = laws.resolved("sparsity_law", sparsity_law, laws.SPARSITY_LAWS)(*shape)
+        one_sequence = cls(*shape, layers, 1, experts, seq_len, word_bytes, extras)
         batch = laws.batch_sequences(one_sequence.training_flop, experts, seq_len, batch_scaling)
         return replace(one_sequence, batch_sequences=batch)
 

@@ -35,14 +35,26 @@ SLOWEST_GROWTH, FASTEST_GROWTH = 4.0, 5.0
 
 @cache
 def compute_in_year() -> sp.Expr:
-    """T, MAC, of the largest run in the year y."""
+    """T, MAC, of the largest run in the year y.
+
+    Examples
+    --------
+    >>> compute_in_year()
+    T_1*g**(y - y_1)
+    """
     T_1, g, y, y_1 = symbols("T_1 g y y_1")
     return T_1 * g ** (y - y_1)
 
 
 @cache
 def year_reached() -> sp.Expr:
-    """y: the year in which the largest run has T MAC."""
+    """y: the year in which the largest run has T MAC.
+
+    Examples
+    --------
+    >>> year_reached()
+    y_1 + log(T/T_1)/log(g)
+    """
     T, T_1, y, y_1 = symbols("T T_1 y y_1")
     ratio, years = sp.symbols("ratio years", positive=True)
     growth = (compute_in_year() / T_1).subs(y, y_1 + years)
@@ -57,6 +69,11 @@ def longest_run() -> sp.Expr:
     Whoever starts in the year y_1 spends, up to the deadline y, what a year bought at the start, in
     proportion to g**y_1. Waiting buys more and leaves less time; the product is greatest where its
     slope in y_1 is zero (the argument of Sevilla et al. 2022).
+
+    Examples
+    --------
+    >>> longest_run()
+    1/log(g)
     """
     g, y = symbols("g y")
     start = sp.Dummy("start", real=True)
@@ -67,7 +84,13 @@ def longest_run() -> sp.Expr:
 
 @cache
 def derivation() -> Derivation:
-    """The exponential, the same solved for the year, and the longest run worth its time."""
+    """The exponential, the same solved for the year, and the longest run worth its time.
+
+    Examples
+    --------
+    >>> derivation()["eq-growth"].equation
+    Eq(T, T_1*g**(y - y_1))
+    """
     T, y, y_1 = symbols("T y y_1")
     return Derivation(
         "When a compute is reached",
@@ -102,6 +125,12 @@ def year_of_compute(compute_flop: ArrayLike, growth: ArrayLike, anchor: Training
     ------
     ValueError
         If the compute is not positive, or the growth is not above 1.
+
+    Examples
+    --------
+    >>> from dmcore.evidence.training_runs import TRAINING_RUNS
+    >>> round(float(year_of_compute(1e28, 4.5, TRAINING_RUNS["Llama 3.1 405B"])), 1)
+    2028.3
     """
     check_positive("growth", growth, finite=True)
     if not np.all(np.asarray(growth) > 1):

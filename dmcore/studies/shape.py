@@ -6,6 +6,7 @@ with any ratio.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -35,7 +36,13 @@ __all__ = [
 
 @cache
 def parameters() -> sp.Expr:
-    """P: the matrices of all layers, of d by rho d."""
+    """P: the matrices of all layers, of d by rho d.
+
+    Examples
+    --------
+    >>> parameters()
+    2*L*d**2*rho
+    """
     d, f, rho = symbols("d f rho")
     (E,) = symbols("E")
     return laws.parameters().subs({f: rho * d, E: 1})
@@ -43,7 +50,13 @@ def parameters() -> sp.Expr:
 
 @cache
 def best_grid_ratio() -> sp.Expr:
-    """Slices of d_ff for each slice of d_model, q / m, that move the fewest words."""
+    """Slices of d_ff for each slice of d_model, q / m, that move the fewest words.
+
+    Examples
+    --------
+    >>> best_grid_ratio()
+    rho
+    """
     d, f, m, q, N_TP, rho = symbols("d f m q N_TP rho")
     words = network.words_per_token().subs({f: rho * d, q: N_TP / m})
     (slices,) = sp.solve(sp.Eq(sp.diff(words, m), 0), m)
@@ -52,7 +65,13 @@ def best_grid_ratio() -> sp.Expr:
 
 @cache
 def shard_side() -> sp.Expr:
-    """a, channels: the side of the smallest square block that the network keeps up with."""
+    """a, channels: the side of the smallest square block that the network keeps up with.
+
+    Examples
+    --------
+    >>> shard_side()
+    4*C/(3*W)
+    """
     d, f, m, q, a, rho = symbols("d f m q a rho")
     grid = {f: rho * d, q: best_grid_ratio() * d / a, m: d / a}
     equation = sp.Eq(network.network_time().subs(grid), network.arithmetic_time().subs(grid))
@@ -62,14 +81,26 @@ def shard_side() -> sp.Expr:
 
 @cache
 def largest_tensor_parallelism() -> sp.Expr:
-    """N_TP: as many square blocks of side a as a matrix of d by rho d holds."""
+    """N_TP: as many square blocks of side a as a matrix of d by rho d holds.
+
+    Examples
+    --------
+    >>> largest_tensor_parallelism()
+    d**2*rho/a**2
+    """
     d, a, m = symbols("d a m")
     return (m * m * best_grid_ratio()).subs(m, d / a)
 
 
 @cache
 def tensor_parallelism_of_parameters() -> sp.Expr:
-    """:func:`largest_tensor_parallelism` in terms of the parameters and the layers: the ratio is gone."""
+    """:func:`largest_tensor_parallelism` in terms of the parameters and the layers: the ratio is gone.
+
+    Examples
+    --------
+    >>> tensor_parallelism_of_parameters()
+    P/(2*L*a**2)
+    """
     d, P = symbols("d P")
     (width,) = sp.solve(sp.Eq(parameters(), P), d)
     return sp.simplify(largest_tensor_parallelism().subs(d, width))
@@ -77,7 +108,13 @@ def tensor_parallelism_of_parameters() -> sp.Expr:
 
 @cache
 def largest_cluster_of_compute() -> sp.Expr:
-    """N: nodes that can be kept busy, in terms of the training compute T, for any ratio."""
+    """N: nodes that can be kept busy, in terms of the training compute T, for any ratio.
+
+    Examples
+    --------
+    >>> largest_cluster_of_compute().has(*symbols("rho"))
+    False
+    """
     P, D, T, L, r, b = symbols("P D T L r b")
     (params,) = sp.solve(sp.Eq(limits.training_macs().subs(D, r * P), T), P)
     nodes = tensor_parallelism_of_parameters() * critical_batch.largest_batch_slicing()
@@ -90,6 +127,11 @@ def largest_tensor_parallelism_exact() -> sp.Expr:
     """N_TP at which network and arithmetic take equally long, with every word counted.
 
     The first slice of a width needs no message, which :func:`largest_tensor_parallelism` neglects.
+
+    Examples
+    --------
+    >>> largest_tensor_parallelism_exact()
+    (sqrt(rho)/2 + 1/(2*sqrt(rho)) + d*sqrt(rho)/a)**2
     """
     d, f, m, q, a, C, N_TP, rho = symbols("d f m q a C N_TP rho")
     slices = sp.sqrt(N_TP / best_grid_ratio())
@@ -153,10 +195,10 @@ def critical_compute_exact(
     layers_exponent
         alpha_L, the exponent of depth growth: here the depth itself counts.
 
-    Raises
-    ------
-    ValueError
-        If the preset is unknown, its network infinite, or an argument out of range.
+    Examples
+    --------
+    >>> f"{critical_compute_exact('H100 SXM', 4):.1e}"
+    '3.0e+28'
     """
     gpu = get_gpu(gpu)
     check_positive("ratio", ratio, finite=True)
@@ -188,13 +230,18 @@ def critical_compute_exact(
         return float(np.log(evaluate(_needed_over_busy(), values)))
 
     # The ratio of both grows with T, and the neglected messages only ever raise the limit.
-    low = high = float(np.log(start / FLOP_PER_MAC))
+    return float(FLOP_PER_MAC * np.exp(_crossing(excess, float(np.log(start / FLOP_PER_MAC)))))
+
+
+def _crossing(excess: Callable[[float], float], start: float) -> float:
+    """Where a rising function that is not positive at the start crosses zero, to a float's precision."""
+    low = high = start
     while excess(high) < 0:
         low, high = high, high + 1
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if excess(middle) < 0 else (low, middle)
-    return float(FLOP_PER_MAC * np.exp(low))
+    return low
 
 
 @cache

@@ -6,9 +6,11 @@ they are drawn independently of each other. A reader who disagrees passes others
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from importlib.resources import files
 from math import log
 from statistics import NormalDist
 from types import MappingProxyType
@@ -22,7 +24,7 @@ from dmcore.algebra.checks import check_choice, check_positive, check_positive_i
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
 from dmcore.bottlenecks import critical_batch, latency, limits
-from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
+from dmcore.evidence.training_runs import TRAINING_RUNS
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models import laws
@@ -31,7 +33,6 @@ from dmcore.studies import growth
 __all__ = [
     "LATEST_RUN",
     "LIMITS",
-    "WORD_BYTES",
     "Assumption",
     "Effect",
     "Interval",
@@ -55,8 +56,6 @@ Array = NDArray[np.float64]
 LIMITS: Mapping[str, str] = MappingProxyType(
     {"critical": "critical compute", "latency": "latency limit"}
 )
-#: Bytes in a word, at 16 bit. No doubt is put on it.
-WORD_BYTES = 2.0
 #: The run from which growth is counted.
 LATEST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
@@ -84,11 +83,11 @@ class Assumption:
     sources : tuple of str
         Keys of the bibliography on which the reason rests; none where it is a judgment alone.
 
-    Raises
-    ------
-    ValueError
-        If the symbol or the shape is unknown, low is above high or one of them not finite, or a
-        lognormal range touches zero.
+    Examples
+    --------
+    >>> belief = Assumption("t", "lognormal", 1e6, 4e6, 2e6, "duration", "A guess.")
+    >>> round(belief.quantile(0.5)), round(belief.quantile(0.95))
+    (2000000, 4000000)
     """
 
     symbol: str
@@ -111,13 +110,7 @@ class Assumption:
             check_positive("low", self.low)
 
     def quantile(self, share: float) -> float:
-        """The value that this share of the distribution lies below.
-
-        Raises
-        ------
-        ValueError
-            If the share is not between 0 and 1.
-        """
+        """The value that this share of the distribution lies below."""
         _check_share(share)
         if self.shape == "uniform":
             return self.low + share * (self.high - self.low)
@@ -141,118 +134,40 @@ class Assumption:
 
 
 def assumptions(gpu: GPU | str = "H100 SXM") -> tuple[Assumption, ...]:
-    """The book's distributions around the paper's baseline, for a cluster of that GPU.
+    """The book's distributions around the paper's baseline (beliefs.toml), for a cluster of that GPU.
 
-    Raises
-    ------
-    ValueError
-        If the preset is unknown.
+    Examples
+    --------
+    >>> [belief.symbol for belief in assumptions()][:4]
+    ['alpha', 'b_0', 'L_0', 'r']
     """
-    chip = get_gpu(gpu)
-    deepseek = float(laws.effective_alpha("deepseek").alpha)
-    peak = chip.peak_flop_per_s / FLOP_PER_MAC
-    return (
-        Assumption(
-            "alpha",
-            "uniform",
-            0.0,
-            deepseek,
-            0.0,
-            "batch growth less depth growth",
-            "From the paper's baseline, batch and depth growing alike, to the batch law of DeepSeek "
-            "LLM less the depth law of the paper's simulation.",
-            ("schneiderjoseph2024data", "deepseek2024llm"),
-        ),
-        Assumption(
-            "b_0",
-            "lognormal",
-            2e6,
-            16e6,
-            critical_batch.REFERENCE_BATCH_TOKENS,
-            "batch at 3e23 FLOP",
-            "GPT-3 was trained with 3.2 million tokens and PaLM with 4.2; the law of DeepSeek LLM, "
-            "continued to this compute, says 14 million.",
-            ("brown2020", "chowdhery2022", "deepseek2024llm"),
-        ),
-        Assumption(
-            "L_0",
-            "lognormal",
-            60.0,
-            130.0,
-            critical_batch.REFERENCE_LAYERS,
-            "layers at 3e23 FLOP",
-            "GPT-3 has 96 layers, Llama 3.1 405B 126; DeepSeek-V3 makes do with 61.",
-            ("brown2020", "llama2024", "deepseek2024v3"),
-        ),
-        Assumption(
-            "r",
-            "lognormal",
-            10.0,
-            40.0,
-            limits.TOKENS_PER_PARAMETER,
-            "tokens per parameter",
-            "About 20 is the best use of compute; Llama 3.1 405B was trained on 38, and as far below "
-            "for symmetry.",
-            ("hoffmann2022", "llama2024"),
-        ),
-        Assumption(
-            "t",
-            "lognormal",
-            limits.QUARTER_S / 2,
-            limits.QUARTER_S * 2,
-            limits.QUARTER_S,
-            "duration of the run",
-            "DeepSeek-V3 took less than two months, BLOOM three and a half; the argument of the longest "
-            "run ends at six and a half.",
-            ("deepseek2024v3", "bigscience2022bloom", "sevilla2022longest"),
-        ),
-        Assumption(
-            "F",
-            "uniform",
-            chip.efficiency * peak,
-            peak,
-            peak,
-            "arithmetic rate",
-            "Between what long runs of large matrix products reach and the data sheet's peak, which "
-            "the closed forms take.",
-            ("schneiderjoseph2024data",),
-        ),
-        Assumption(
-            "beta_hbm",
-            "lognormal",
-            0.8 * chip.hbm_bytes_per_s,
-            1.6 * chip.hbm_bytes_per_s,
-            chip.hbm_bytes_per_s,
-            "memory bandwidth",
-            "No stream reaches all of the data sheet's rate; but the closed forms count half of it for "
-            "reading, and up to twice that could be had.",
-        ),
-        Assumption(
-            "beta_net",
-            "lognormal",
-            0.5 * chip.inter_node_bytes_per_s,
-            2.0 * chip.inter_node_bytes_per_s,
-            chip.inter_node_bytes_per_s,
-            "network bandwidth",
-            "Congestion takes a part of the data sheet's rate; a second adapter for each GPU would "
-            "double it.",
-        ),
-        Assumption(
-            "ell",
-            "lognormal",
-            3e-6,
-            15e-6,
-            latency.MATMUL_LATENCY_S,
-            "latency of a matrix product",
-            "The paper's 9 µs can be read as a kernel of 4.5 µs and four hops. A third of it takes "
-            "fused kernels and a tenth of the hops' time; a busy network makes it longer.",
-            ("schneiderjoseph2024data",),
-        ),
-    )
+    paper = baseline(gpu)
+    shares = {
+        "deepseek": float(laws.effective_alpha("deepseek").alpha),
+        "efficiency": get_gpu(gpu).efficiency,
+    }
+    found = []
+    for symbol, row in _beliefs().items():
+        unit = paper[symbol] if row.get("of_baseline") else 1.0
+        low, high = (unit * shares.get(row[end], row[end]) for end in ("low", "high"))
+        words = row["label"], row["reason"], tuple(row.get("sources", ()))
+        found.append(Assumption(symbol, row["shape"], low, high, paper[symbol], *words))
+    return tuple(found)
+
+
+@cache
+def _beliefs() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(files("dmcore.studies").joinpath("beliefs.toml").read_text("utf-8"))
 
 
 def growth_of_runs() -> Assumption:
-    """The factor by which the largest runs grow in a year, if they go on as they did until 2024."""
+    """The factor by which the largest runs grow in a year, if they go on as they did until 2024.
+
+    Examples
+    --------
+    >>> growth_of_runs().low, growth_of_runs().high
+    (4.0, 5.0)
+    """
     low, high = growth.SLOWEST_GROWTH, growth.FASTEST_GROWTH
     return Assumption(
         "g",
@@ -269,17 +184,25 @@ def growth_of_runs() -> Assumption:
 def baseline(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
     """What the paper takes, for a cluster of that GPU: a value for every symbol of the two limits.
 
-    Raises
-    ------
-    ValueError
-        If the preset is unknown.
+    Examples
+    --------
+    >>> baseline("A100 SXM")["beta_hbm"] / 1e9
+    1555.0
     """
     chip = get_gpu(gpu)
     return {
-        **{assumption.symbol: assumption.baseline for assumption in assumptions(chip)},
+        "alpha": 0.0,
+        "b_0": critical_batch.REFERENCE_BATCH_TOKENS,
+        "L_0": critical_batch.REFERENCE_LAYERS,
         "T_0": critical_batch.REFERENCE_COMPUTE,
-        "w_P": WORD_BYTES,
-        "w_A": WORD_BYTES,
+        "r": limits.TOKENS_PER_PARAMETER,
+        "t": limits.QUARTER_S,
+        "F": chip.peak_flop_per_s / FLOP_PER_MAC,
+        "beta_hbm": chip.hbm_bytes_per_s,
+        "beta_net": chip.inter_node_bytes_per_s,
+        "ell": latency.MATMUL_LATENCY_S,
+        "w_P": float(chip.word_bytes),
+        "w_A": float(chip.word_bytes),
         "G": float(chip.node_size),
     }
 
@@ -311,10 +234,10 @@ def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM
     gpu
         Whose :func:`baseline` is taken for what ``values`` lacks.
 
-    Raises
-    ------
-    ValueError
-        If the limit or the preset is unknown, or a value is out of its range.
+    Examples
+    --------
+    >>> [f"{limit_flop(limit, {'alpha': 0.1}):.1e}" for limit in LIMITS]
+    ['2.6e+29', '1.8e+33']
     """
     expr = _macs(limit)
     everything = {**baseline(gpu), **values}
@@ -323,22 +246,8 @@ def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM
     return FLOP_PER_MAC * evaluate(expr, {name: everything[name] for name in _needed(limit)})
 
 
-def limit_years(flop: Any, rate: Any, anchor: TrainingRun = LATEST_RUN) -> Any:
-    """The year in which the largest run reaches a limit, at a constant growth a year.
-
-    Parameters
-    ----------
-    flop, rate
-        The limit in FLOP and the growth; numbers or arrays of draws.
-    anchor
-        The run from which growth is counted.
-
-    Raises
-    ------
-    ValueError
-        As :func:`dmcore.studies.growth.year_of_compute`.
-    """
-    return growth.year_of_compute(flop, rate, anchor)
+#: The year in which the largest run reaches a limit, from (FLOP, growth in a year), numbers or draws.
+limit_years = partial(growth.year_of_compute, anchor=LATEST_RUN)
 
 
 def sample(
@@ -348,10 +257,10 @@ def sample(
 
     Each has a stream of its own, so that its draws stay the same when others change or are left out.
 
-    Raises
-    ------
-    ValueError
-        If ``draws`` is not a whole number of at least 1, or two beliefs are of one symbol.
+    Examples
+    --------
+    >>> {name: values.shape for name, values in sample(assumptions()[:2], draws=5).items()}
+    {'alpha': (5,), 'b_0': (5,)}
     """
     check_positive_integer("draws", draws)
     names = [belief.symbol for belief in beliefs]
@@ -366,7 +275,13 @@ def sample(
 
 @dataclass(frozen=True)
 class Interval:
-    """The middle of a distribution and the ends of the part that holds a share of it."""
+    """The middle of a distribution and the ends of the part that holds a share of it.
+
+    Examples
+    --------
+    >>> Interval(1e27, 1e28, 1e29, 0.9).decades
+    2.0
+    """
 
     low: float
     median: float
@@ -382,10 +297,10 @@ class Interval:
 def credible_interval(values: Array, share: float = 0.9) -> Interval:
     """The median, and the interval with equal parts of the draws on either side.
 
-    Raises
-    ------
-    ValueError
-        If the share is not between 0 and 1.
+    Examples
+    --------
+    >>> credible_interval(np.arange(101.0), 0.5)
+    Interval(low=25.0, median=50.0, high=75.0, share=0.5)
     """
     _check_share(share)
     tail = (1 - share) / 2
@@ -403,6 +318,11 @@ class Effect:
         Which.
     at_low, at_high : float
         The limit with the assumption at its 5 % and at its 95 % point, FLOP.
+
+    Examples
+    --------
+    >>> Effect(assumptions()[0], 1e28, 1e30).decades
+    2.0
     """
 
     assumption: Assumption
@@ -422,10 +342,10 @@ def tornado(
 
     Assumptions that the limit does not depend on are left out.
 
-    Raises
-    ------
-    ValueError
-        If the limit or the preset is unknown.
+    Examples
+    --------
+    >>> [effect.assumption.symbol for effect in tornado("latency", assumptions())]
+    ['alpha', 'b_0', 'ell', 't', 'L_0', 'r']
     """
     check_choice("limit", limit, LIMITS)
     middle = {belief.symbol: belief.quantile(0.5) for belief in beliefs}
@@ -446,10 +366,10 @@ def tornado(
 def doubt(symbol: str) -> sp.Symbol:
     """u: the factor, up or down, within which 90 % of the belief in a symbol lies; 1 is no doubt.
 
-    Raises
-    ------
-    ValueError
-        If the symbol is unknown.
+    Examples
+    --------
+    >>> doubt("t")
+    u_t
     """
     check_choice("symbol", symbol, SYMBOLS)
     return sp.Symbol(f"u_{symbol}", positive=True)
@@ -462,10 +382,10 @@ _DOUBTFUL = ("F", "beta_hbm", "beta_net", "ell", "b_0", "L_0", "t", "r")
 def doubtful_symbols(limit: str) -> tuple[str, ...]:
     """Names of the symbols of which :func:`bound_at_alpha` takes a :func:`doubt`.
 
-    Raises
-    ------
-    ValueError
-        If the limit is unknown.
+    Examples
+    --------
+    >>> doubtful_symbols("latency")
+    ('ell', 'b_0', 'L_0', 't', 'r')
     """
     check_choice("limit", limit, LIMITS)
     return tuple(name for name in _DOUBTFUL if name in _needed(limit))
@@ -479,10 +399,10 @@ def bound_at_alpha(limit: str, upper: bool = True) -> sp.Expr:
     Doubts add like the sides of a right angle, each counted with its elasticity. The symbols of the limit
     stand for medians.
 
-    Raises
-    ------
-    ValueError
-        If the limit is unknown.
+    Examples
+    --------
+    >>> bound_at_alpha("latency").has(doubt("ell"))
+    True
     """
     expr = _macs(limit)
     squares = sum(
@@ -504,10 +424,10 @@ def bound_flop(
 
     What no belief is about is taken as known, as in :func:`baseline`.
 
-    Raises
-    ------
-    ValueError
-        If the limit or the preset is unknown, or a belief other than that in alpha touches zero.
+    Examples
+    --------
+    >>> f"{bound_flop('latency', assumptions(), 0.0):.1e}"
+    '2.5e+33'
     """
     expr = bound_at_alpha(limit, upper)
     values = baseline(gpu) | {"alpha": alpha}
