@@ -52,7 +52,7 @@ def test_attention_by_hand():
     (S,) = (each for each in tensor_parallelism(True, False).free_symbols if each.name == "S")
     slices = computed_once(tensor_parallelism(True, False)).subs(S, 0)
     assert sp.simplify(slices - 3 * d**2 / a**2) == 0
-    attended = Correction("", Extras(attention=True), seq_len=1)
+    attended = Correction("", extras=Extras(attention=True), seq_len=1)
     assert critical_flop("H100 SXM", attended) == pytest.approx(
         limits.critical_compute("H100 SXM") / 4, rel=1e-3
     )

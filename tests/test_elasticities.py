@@ -17,10 +17,12 @@ from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.chapters import elasticities as figures
+from dmcore.hardware.variants import lower_latency
 from dmcore.models.laws import batch_sequences
 from dmcore.show.plots import draw_explorer
 from dmcore.simulator.sweep import sweep
 from dmcore.studies import elasticities
+from dmcore.studies.change import own_laws
 from dmcore.studies.elasticities import (
     LEVERS,
     Response,
@@ -28,8 +30,6 @@ from dmcore.studies.elasticities import (
     elasticity_table,
     response,
 )
-from dmcore.studies.scenarios import lower_latency
-from dmcore.studies.side_by_side import own_laws
 
 H100 = GPUS["H100 SXM"]
 ALPHA = 0.1
@@ -118,12 +118,10 @@ def test_table_is_typeset_from_the_expressions() -> None:
 
 def test_levers_change_the_sweep_by_their_factor_and_not_at_one() -> None:
     for lever in LEVERS.values():
-        at_one = lever.arguments(H100, 1.0)
-        if "gpu" in at_one:
-            assert replace(at_one["gpu"], name=H100.name) == H100
-    assert LEVERS["duration"].arguments(H100, 1.0) == {"duration_years": 0.25}
-    law = LEVERS["batch"].arguments(H100, 1.0)["batch_scaling"]
-    larger = LEVERS["batch"].arguments(H100, 4.0)["batch_scaling"]
+        assert replace(lever.at(1.0).applied_to(H100), name=H100.name) == H100
+        assert len(lever.at(2.0).differs) == 1
+    assert LEVERS["duration"].at(2.0).years == 0.5
+    law, larger = (LEVERS["batch"].at(factor).batch for factor in (1.0, 4.0))
     for flop in (1e24, 1e28, 3e31):
         assert law(flop, 1, 2048) == batch_sequences(flop)
         assert larger(flop, 1, 2048) == 4 * batch_sequences(flop)

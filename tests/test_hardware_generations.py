@@ -17,6 +17,7 @@ from dmcore.simulator.ends import Bracket
 from dmcore.simulator.search import best_parallelism
 from dmcore.simulator.sweep import D_MODELS
 from dmcore.studies import generations as model
+from dmcore.studies.change import PAPERS_FROM_2048
 from dmcore.studies.generations import GENERATIONS
 
 BIBLIOGRAPHY = Path(__file__).parents[1] / "book" / "references.bib"
@@ -55,9 +56,9 @@ def test_words_of_the_gtx_580_are_of_32_bit():
 
 
 def test_widths_hold_the_papers():
-    assert set(D_MODELS) < set(model.WIDTHS)
-    assert model.WIDTHS[0] == 2048
-    assert list(model.WIDTHS) == sorted(set(model.WIDTHS))
+    assert set(D_MODELS) < set(PAPERS_FROM_2048)
+    assert PAPERS_FROM_2048[0] == 2048
+    assert list(PAPERS_FROM_2048) == sorted(set(PAPERS_FROM_2048))
 
 
 @pytest.mark.parametrize(

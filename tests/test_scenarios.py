@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,8 +17,16 @@ from dmcore.models.laws import DEPTH_LAWS, SIMULATOR_YEAR_S
 from dmcore.simulator.ends import falling, on_falling_fit
 from dmcore.simulator.sweep import D_MODELS, sweep
 from dmcore.studies import scenarios
+from dmcore.studies.change import (
+    BASELINE,
+    WIDTHS,
+    Change,
+    closed_form_latency_s,
+    own_laws,
+    swept,
+    together,
+)
 from dmcore.studies.scenarios import SCENARIOS, headline_table
-from dmcore.studies.side_by_side import closed_form_flop, own_laws
 
 H100 = GPUS["H100 SXM"]
 NAMES = (
@@ -81,8 +88,8 @@ def test_end_lies_between_the_first_run_below_and_the_last_above() -> None:
 
 
 def test_widths_are_the_papers_and_wider_ones() -> None:
-    assert scenarios.WIDTHS[: len(D_MODELS)] == D_MODELS
-    assert scenarios.WIDTHS[-1] == 2**25
+    assert WIDTHS[: len(D_MODELS)] == D_MODELS
+    assert WIDTHS[-1] == 2**25
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -90,40 +97,49 @@ def test_every_scenario_says_what_it_is(name: str) -> None:
     scenario = SCENARIOS[name]
     assert scenario.name == name
     assert len(name) <= 25  # the labels of a picture as wide as a phone
-    assert scenario.why.endswith(".")
+    assert scenario.words.endswith(".")
     assert scenario.kind in ("hardware", "run", "model")
-    assert (scenario.changes == 0) == (name == scenarios.BASELINE)
+    assert (scenario.changes == 0) == (scenario is BASELINE)
 
 
 def test_baseline_is_the_papers_sweep_and_the_closed_form_of_its_laws(table) -> None:
     paper = sweep("H100 SXM")
     assert table.baseline.first_below_flop == paper.linear_scaling_end
     assert table.baseline.last_run_flop == paper.training_flop[-1]
-    assert table.baseline.critical_flop == pytest.approx(closed_form_flop("H100 SXM"))
-    latency = scenarios.closed_form_latency_s(H100)
+    assert table.baseline.critical_flop == pytest.approx(
+        limits.critical_compute("H100 SXM", duration_s=SIMULATOR_YEAR_S / 4, **own_laws())
+    )
+    latency = closed_form_latency_s(H100)
     assert latency == pytest.approx(9e-6)
     limit = limits.latency_limit(latency_s=latency, duration_s=SIMULATOR_YEAR_S / 4, **own_laws())
     assert table.baseline.limit_flop == pytest.approx(limit)
 
 
-def test_variants_change_what_they_say_and_nothing_else() -> None:
-    faster = scenarios.faster_network(H100, 10)
-    assert [level.bytes_per_s for level in faster.network] == [9e12, 1e12]
-    outer = scenarios.faster_network(H100, 10, outermost_only=True)
-    assert [level.bytes_per_s for level in outer.network] == [9e11, 1e12]
-    memory = scenarios.faster_memory(H100, 10)
-    assert memory.hbm_bytes_per_s == pytest.approx(33.52e12)
-    assert memory.l2_bytes_per_s == H100.l2_bytes_per_s
-    every = scenarios.faster_memory(H100, 10, caches=True)
-    assert every.l2_bytes_per_s == 10 * H100.l2_bytes_per_s
-    assert every.shared_bytes_per_s == pytest.approx(10 * H100.shared_bytes_per_s)
-    lower = scenarios.lower_latency(H100, 10)
-    # The paper's preset, but for its name and source.
-    paper = GPUS["H100 SXM Low Latency"]
-    assert replace(lower, name=paper.name, source=paper.source) == paper
-    for variant in (faster, outer, memory, every):
-        assert variant.matmul_latency_s == H100.matmul_latency_s
-        assert variant.peak_flop_per_s == H100.peak_flop_per_s
+def test_changes_are_applied_in_their_order_and_to_any_gpu() -> None:
+    network, latency = SCENARIOS["network × 10"], SCENARIOS["latency ÷ 10"]
+    both = together("both", "", network, latency)
+    a100 = GPUS["A100 SXM"]
+    assert both.applied_to(a100) == latency.applied_to(network.applied_to(a100))
+    assert both.changes == 2
+    assert together("", "", Change("", gpu="A100 SXM"), network).applied_to() == network.applied_to(
+        a100
+    )
+    with pytest.raises(ValueError, match=r"set years twice.*'b'"):
+        together("", "", Change("a", years=1), Change("b", years=2))
+    with pytest.raises(ValueError, match=r"set gpu twice.*'b'"):
+        together("", "", network, Change("b", gpu="A100 SXM"))
+
+
+def test_closed_forms_take_laws_of_your_own_and_refuse_what_has_no_expression() -> None:
+    assert Change("", sparse=True).critical_flop() is None
+    assert Change("", batch="none").critical_flop() < BASELINE.critical_flop()
+    with pytest.raises(ValueError, match="must have an expression"):
+        Change("", batch=lambda *_: 2048).critical_flop()
+
+
+def test_a_sweep_is_done_once_for_equal_arguments() -> None:
+    same = Change("another name", "other words")
+    assert swept(same, widths=(12288,)) is swept(BASELINE, widths=(12288,))
 
 
 def test_slower_depth_starts_with_the_papers_layers_and_has_half_its_power() -> None:
@@ -137,8 +153,8 @@ def test_slower_depth_starts_with_the_papers_layers_and_has_half_its_power() -> 
 
 def test_layers_of_another_shape_have_as_many_parameters() -> None:
     for name, ratio in (("d_ff = d_model", 1), ("d_ff = 64 d_model", 64)):
-        widths = SCENARIOS[name].sweep["d_models"]
-        assert [ratio * width**2 for width in widths] == [4 * d**2 for d in scenarios.WIDTHS]
+        widths = SCENARIOS[name].sweep_arguments()["d_models"]
+        assert [ratio * width**2 for width in widths] == [4 * d**2 for d in WIDTHS]
 
 
 # ------------------------------------------------------------------------------- what becomes of them

@@ -101,8 +101,8 @@ def utilizations(gpu: str = "H100 SXM") -> SvgFigure:
     """Utilization (share of the peak) against training compute (FLOP): as published, and with extras."""
     drawn = {
         "as published": BASELINE,
-        "with attention": Correction("", Extras(attention=True)),
-        "attention, recomputed": Correction("", Extras(True, "recompute")),
+        "with attention": Correction("", extras=Extras(attention=True)),
+        "attention, recomputed": Correction("", extras=Extras(True, "recompute")),
     }
     found = {label: run_of(gpu, each) for label, each in drawn.items()}
     told = ", ".join(
@@ -158,7 +158,9 @@ def options() -> GridFigure:
         for kept, memory in _KEPT.items():
             for attention, tokens in _SEQUENCES.items():
                 extras = Extras(attention != "left out", memory)
-                runs[gpu, kept, attention] = _runs(gpu, Correction("", extras, tokens))
+                runs[gpu, kept, attention] = _runs(
+                    gpu, Correction("", extras=extras, seq_len=tokens)
+                )
     return GridFigure(
         name="corrected-forms",
         title="What is counted",

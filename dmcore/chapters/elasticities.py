@@ -9,13 +9,13 @@ from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import limits
 from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.variants import faster_network, lower_latency
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.show.explorer import Axis, Curve, Explorer, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
 from dmcore.studies import elasticities as model
-from dmcore.studies.scenarios import faster_network, lower_latency
-from dmcore.studies.side_by_side import own_laws
+from dmcore.studies.change import own_laws
 
 __all__ = ["exponent", "gains_explorer", "responses", "together"]
 

@@ -13,20 +13,15 @@ from dmcore.algebra.numbers import readable
 from dmcore.bottlenecks import limits
 from dmcore.chapters import sweeps
 from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.variants import faster_network, lower_latency
 from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, SIMULATOR_YEAR_S
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, label_line, scale_axis
 from dmcore.simulator.ends import on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep
-from dmcore.studies.scenarios import (
-    SCENARIOS,
-    Outcome,
-    ScenarioTable,
-    faster_network,
-    lower_latency,
-)
-from dmcore.studies.side_by_side import own_laws
+from dmcore.studies.change import WIDTHS, own_laws
+from dmcore.studies.scenarios import Outcome, ScenarioTable
 
 __all__ = ["combinations", "durations", "ends", "ranking", "shallow_and_wide"]
 
@@ -215,12 +210,11 @@ def combinations() -> GridFigure:
         "network × 10": faster_network(h100, 10),
         "both": lower_latency(faster_network(h100, 10), 10),
     }
-    baseline = SCENARIOS["as it is"].sweep["d_models"]
     runs: dict[tuple[str, ...], Runs] = {}
     for depth, law in _DEPTHS.items():
         for batch, batch_law in _BATCHES.items():
             for machine, gpu in hardware.items():
-                found = sweep(gpu, batch_scaling=batch_law, layer_law=law, d_models=baseline)
+                found = sweep(gpu, batch_scaling=batch_law, layer_law=law, d_models=WIDTHS)
                 runs[depth, batch, machine] = _runs(found)
     return GridFigure(
         name="ways-around",

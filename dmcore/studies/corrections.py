@@ -9,8 +9,8 @@ they are no powers of the training compute.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -32,9 +32,10 @@ from dmcore.models.model import Extras
 from dmcore.simulator import attention_messages
 from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above, on_falling_fit
 from dmcore.simulator.pipeline import microbatches_needed
-from dmcore.simulator.sweep import Sweep, sweep
+from dmcore.simulator.sweep import D_MODELS, Sweep
 from dmcore.simulator.times import activation_bytes, products_in_attention, products_in_mlp
 from dmcore.simulator.traffic import all_reduce_latency, point_to_point_latency
+from dmcore.studies.change import Change, swept
 
 __all__ = [
     "BASELINE",
@@ -55,20 +56,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Correction:
-    """One thing put right, or several.
+@dataclass(frozen=True, eq=False)
+class Correction(Change):
+    """A change that puts one thing right, or several.
+
+    Of the baseline it changes ``extras``, ``seq_len`` and ``zero_bubble_latency``, and besides:
 
     Attributes
     ----------
-    name : str
-        In a few words.
-    extras : Extras
-        Attention and activation memory, in the closed forms and the simulator.
-    seq_len : int
-        Tokens in a sequence, which only attention and the memory of its scores depend on.
-    zero_bubble_latency : bool
-        Count latency in zero-bubble schedules (simulator).
     exact_words : bool
         Count every all-reduced word, as the simulator does (closed form).
     whole_memory_bandwidth : bool
@@ -77,12 +72,14 @@ class Correction:
         Count with the arithmetic rate that long products reach, as the simulator does (closed form).
     anchored_in_flop : bool
         Put a FLOP count over the 3e23 FLOP at which batch and depth are anchored (closed forms).
+
+    Examples
+    --------
+    >>> Correction("recomputed", extras=Extras(activation_memory="recompute")).counted
+    0.75
     """
 
-    name: str
-    extras: Extras = Extras()  # noqa: RUF009 (frozen)
-    seq_len: int = 2048
-    zero_bubble_latency: bool = False
+    _: KW_ONLY
     exact_words: bool = False
     whole_memory_bandwidth: bool = False
     useful_rate: bool = False
@@ -105,25 +102,33 @@ class Correction:
         """Share of a step's arithmetic that counts as training: less than 1 if layers go forward twice."""
         return network.PASSES / (self.extras.forward_passes + network.PASSES - 1)
 
+    def critical_flop(self, gpu: GPU | str = "H100 SXM") -> float:
+        """:func:`critical_flop` with the correction."""
+        return critical_flop(gpu, self)
+
+    def limit_flop(self, gpu: GPU | str = "H100 SXM") -> float:  # noqa: ARG002 (as of a Change)
+        """:func:`limit_flop` with the correction, the same for all accelerators."""
+        return limit_flop(self)
+
 
 #: Nothing put right: the paper's model as its authors compute it.
-BASELINE = Correction("as published")
+BASELINE = Correction("as published", changes=0)
 
 #: The corrections one by one, and the last all together.
 CORRECTIONS: tuple[Correction, ...] = (
     Correction("zero-bubble latency", zero_bubble_latency=True),
     Correction("anchor in FLOP", anchored_in_flop=True),
-    Correction("attention, 2,048 tokens", Extras(attention=True)),
-    Correction("attention, 8,192 tokens", Extras(attention=True), 8192),
-    Correction("attention, 131,072 tokens", Extras(attention=True), 131072),
-    Correction("activations kept", Extras(activation_memory="full")),
-    Correction("activations recomputed", Extras(activation_memory="recompute")),
+    Correction("attention, 2,048 tokens", extras=Extras(attention=True)),
+    Correction("attention, 8,192 tokens", extras=Extras(attention=True), seq_len=8192),
+    Correction("attention, 131,072 tokens", extras=Extras(attention=True), seq_len=131072),
+    Correction("activations kept", extras=Extras(activation_memory="full")),
+    Correction("activations recomputed", extras=Extras(activation_memory="recompute")),
     Correction("every word counted", exact_words=True),
     Correction("all memory bandwidth", whole_memory_bandwidth=True),
     Correction("useful rate", useful_rate=True),
     Correction(
         "all, nothing recomputed",
-        Extras(attention=True, activation_memory="selective"),
+        extras=Extras(attention=True, activation_memory="selective"),
         zero_bubble_latency=True,
         exact_words=True,
         whole_memory_bandwidth=True,
@@ -139,13 +144,25 @@ _S, _FORWARD, _SCORES = symbols("S F_passes F_scores")
 
 
 def computed_once(expr: sp.Expr) -> sp.Expr:
-    """An expression of this module without recomputation."""
+    """An expression of this module without recomputation.
+
+    Examples
+    --------
+    >>> computed_once(layer_macs(False))
+    24*d**2
+    """
     return sp.factor(expr.subs({_FORWARD: 1, _SCORES: 1}))
 
 
 @cache
 def layer_macs(with_attention: bool) -> sp.Expr:
-    """MAC of a step for one token in one layer, what is computed again included, if d_ff = 4 d_model."""
+    """MAC of a step for one token in one layer, what is computed again included, if d_ff = 4 d_model.
+
+    Examples
+    --------
+    >>> layer_macs(False)
+    8*d**2*(F_passes + 2)
+    """
     d, f = symbols("d f")
     weights = (network.layer_macs() / network.PASSES).subs(f, network.FF_RATIO * d)
     scores = sp.Integer(0)
@@ -173,6 +190,11 @@ def tensor_parallelism(with_attention: bool, exact_words: bool) -> sp.Expr:
 
     The words are A m + B q + c. With m q = N_TP they are fewest where A m = B q: 2 sqrt(A B N_TP) + c.
     The negative c is what the peers need not send because they hold it; leading terms leave it out.
+
+    Examples
+    --------
+    >>> computed_once(tensor_parallelism(False, exact_words=False))
+    4*d**2/a**2
     """
     a, m, q, C, W = symbols("a m q C W")
     words = _layer_words(with_attention)
@@ -210,7 +232,13 @@ def _waste(with_attention: bool, exact_words: bool) -> sp.Expr:
 
 
 def path_products(extras: Extras) -> int:
-    """Products that follow one another in a layer, forward and backward; scores count as one."""
+    """Products that follow one another in a layer, forward and backward; scores count as one.
+
+    Examples
+    --------
+    >>> path_products(Extras()), path_products(Extras(attention=True))
+    (4, 10)
+    """
     forward = attention.MLP_FORWARD_PRODUCTS
     if extras.attention:
         forward += attention.FORWARD_PRODUCTS
@@ -237,10 +265,10 @@ def _value(expr: sp.Expr, known: Mapping[str, float]) -> float:
 def critical_flop(gpu: GPU | str, correction: Correction = BASELINE) -> float:
     """T_crit, FLOP, at alpha = 0 with a correction: where no more nodes can be kept busy than are needed.
 
-    Raises
-    ------
-    ValueError
-        If the preset is unknown or its network infinite.
+    Examples
+    --------
+    >>> f"{critical_flop('H100 SXM', Correction('', useful_rate=True)):.1e}"
+    '8.0e+28'
     """
     gpu = get_gpu(gpu)
     if np.isinf(gpu.inter_node_bytes_per_s):
@@ -260,7 +288,13 @@ def critical_flop(gpu: GPU | str, correction: Correction = BASELINE) -> float:
 
 
 def limit_flop(correction: Correction = BASELINE) -> float:
-    """T_limit, FLOP, at alpha = 0 with a correction: what the steps that fit in a run can train."""
+    """T_limit, FLOP, at alpha = 0 with a correction: what the steps that fit in a run can train.
+
+    Examples
+    --------
+    >>> f"{limit_flop():.1e}"
+    '2.3e+31'
+    """
     known = _known(correction)
     products = path_products(correction.extras) / latency.SEQUENTIAL_MATMULS_PER_LAYER
     known["ell"] *= products
@@ -275,10 +309,10 @@ def limit_flop(correction: Correction = BASELINE) -> float:
 def anchor_effect(gpu: GPU | str, alpha: float) -> tuple[float, float]:
     """Factors by which T_crit and T_limit grow if a FLOP count stands over the anchor of 3e23 FLOP.
 
-    Raises
-    ------
-    ValueError
-        As :func:`dmcore.bottlenecks.limits.critical_compute`.
+    Examples
+    --------
+    >>> [round(float(factor), 2) for factor in anchor_effect("H100 SXM", 0.1)]
+    [1.19, 1.19]
     """
     anchor = REFERENCE_COMPUTE / FLOP_PER_MAC
     return (
@@ -291,23 +325,10 @@ def anchor_effect(gpu: GPU | str, alpha: float) -> tuple[float, float]:
 # ---------------------------------------------------------------------------------- the simulator
 
 
-@lru_cache(maxsize=256)
-def _sweep(gpu: GPU, extras: Extras, seq_len: int, zero_bubble_latency: bool) -> Sweep:
-    return sweep(gpu, extras=extras, seq_len=seq_len, zero_bubble_latency=zero_bubble_latency)
-
-
 def run_of(gpu: GPU | str, correction: Correction = BASELINE) -> Sweep:
-    """The dense sweep of a GPU with a correction.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown.
-    """
-    gpu = get_gpu(gpu)
-    if not correction.changes_simulator:
-        correction = BASELINE
-    return _sweep(gpu, correction.extras, correction.seq_len, correction.zero_bubble_latency)
+    """The dense sweep of a GPU with a correction."""
+    # Without extras the length of a sequence changes nothing.
+    return swept(correction if correction.changes_simulator else BASELINE, gpu, D_MODELS)
 
 
 def memory_shares(found: Sweep, kept: str = "full") -> NDArray[np.float64]:
@@ -343,10 +364,11 @@ def most_hidden_latency(gpu: GPU | str, extras: Extras = Extras()) -> tuple[floa
     layer. The second is for a zero-bubble schedule, which has two microbatches to a stage. As long as
     the second is the larger, no zero-bubble schedule waits for the latency of messages.
 
-    Raises
-    ------
-    ValueError
-        If the preset is unknown.
+    Examples
+    --------
+    >>> waits, products = most_hidden_latency("H100 SXM")
+    >>> waits < products
+    True
     """
     gpu = get_gpu(gpu)
     rounds = (extras.forward_passes + 1) * (2 if extras.attention else 1)
@@ -397,13 +419,7 @@ class Headline:
 
 
 def headline(gpu: GPU | str, correction: Correction = BASELINE) -> Headline:
-    """The figures of a GPU, dense models, with a correction.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown or its network infinite.
-    """
+    """The figures of a GPU, dense models, with a correction."""
     found = run_of(gpu, correction)
     level = LINEAR_SCALING * correction.counted
     return Headline(

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -21,13 +20,16 @@ from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.symbols import SYMBOLS, latex, symbols
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
-from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
+from dmcore.hardware.variants import (
+    faster_clock,
+    faster_memory,
+    faster_network,
+    lower_latency,
+)
 from dmcore.models.laws import BATCH_LAWS, BatchLaw
 from dmcore.simulator.ends import first_run_below, on_falling_fit
-from dmcore.simulator.sweep import Sweep, sweep
-from dmcore.studies.scenarios import faster_memory, faster_network, lower_latency
-from dmcore.studies.side_by_side import own_laws
+from dmcore.studies.change import FROM_2048, Change, own_laws, swept
 
 __all__ = [
     "ASSUMPTIONS",
@@ -52,15 +54,6 @@ ASSUMPTIONS = ("beta_net", "beta_hbm", "F", "G", "w_A", "w_P", "ell", "t", "b_0"
 #: Factors by which the simulator's assumptions are changed, around 1.
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
-#: Widths of these sweeps: on both sides of the paper's, since a worse machine stops earlier.
-_WIDTHS = tuple(
-    sorted(
-        width
-        for width in (m * 2**i for m in range(1, 16, 2) for i in range(7, 23))
-        if 2048 <= width <= 12288 * 256
-    )
-)
-
 
 # ------------------------------------------------------------------------------- the closed forms
 
@@ -79,13 +72,7 @@ class ElasticityTable:
     latency: Mapping[str, sp.Expr]
 
     def at(self, limit: str, name: str, alpha: float) -> float:
-        """An elasticity at a value of alpha.
-
-        Raises
-        ------
-        ValueError
-            If the limit is neither "critical" nor "latency", or the name unknown.
-        """
+        """An elasticity at a value of alpha."""
         check_choice("limit", limit, ("critical", "latency"))
         found: Mapping[str, sp.Expr] = getattr(self, limit)
         check_choice("name", name, found)
@@ -116,7 +103,13 @@ class ElasticityTable:
 
 @cache
 def elasticity_table() -> ElasticityTable:
-    """The elasticities of T_crit, in terms of hardware, and of T_limit, by SymPy."""
+    """The elasticities of T_crit, in terms of hardware, and of T_limit, by SymPy.
+
+    Examples
+    --------
+    >>> elasticity_table().at("critical", "beta_net", alpha=0.1)
+    5.0
+    """
     both = (limits.critical_macs_of_hardware(), limits.latency_macs())
     critical, latency = (
         MappingProxyType(
@@ -145,6 +138,11 @@ def decades_per_alpha() -> sp.Expr:
 
     As a function of the limit itself, T, and of alpha; the same for both limits, since both are
     solutions of one form: (T / T_0)^(1 - 2 alpha) is a number without alpha.
+
+    Examples
+    --------
+    >>> decades_per_alpha()
+    2*log(T/T_0)/((1 - 2*alpha)*log(10))
     """
     T, T_0, alpha = symbols("T T_0 alpha")
     found = set()
@@ -176,24 +174,33 @@ class Lever:
         The symbol of the closed forms.
     sign : int
         1 if the factor multiplies the symbol, -1 if it divides it.
-    arguments : callable
-        (GPU, factor) -> arguments of :func:`dmcore.simulator.sweep.sweep`.
+    at : callable
+        factor -> the :class:`~dmcore.studies.change.Change`.
+
+    Examples
+    --------
+    >>> LEVERS["duration"].at(2).years, round(LEVERS["duration"].closed_form("critical"), 2)
+    (0.5, 2.13)
     """
 
     name: str
     symbol: str
     sign: int
-    arguments: Callable[[GPU, float], dict[str, Any]]
+    at: Callable[[float], Change]
 
     def closed_form(self, limit: str) -> float:
         """The elasticity of a closed form in the factor, with the simulator's own alpha."""
         return self.sign * elasticity_table().at(limit, self.symbol, own_laws()["alpha"])
 
 
-def _larger_batch(_: GPU, factor: float) -> dict[str, Any]:
-    return {"batch_scaling": _batch_law(factor)}
+def _of_gpu(name: str, symbol: str, sign: int, variant: Callable[[GPU, float], GPU]) -> Lever:
+    """A lever of the accelerator."""
+    return Lever(
+        name, symbol, sign, lambda by: Change(f"{name}, {by:g}", gpu=lambda gpu: variant(gpu, by))
+    )
 
 
+@lru_cache(maxsize=64)
 def _batch_law(factor: float, exponent_change: float = 0.0) -> BatchLaw:
     """The paper's batch times a factor, or with another exponent above 3e23 FLOP; rounded as there."""
     (T,) = symbols("T_FLOP")
@@ -205,30 +212,18 @@ def _batch_law(factor: float, exponent_change: float = 0.0) -> BatchLaw:
     )
 
 
-def _slower_clock(gpu: GPU, factor: float) -> dict[str, Any]:
-    slower = replace(
-        gpu, name=f"{gpu.name}, clock / {factor:g}", max_clock_hz=gpu.max_clock_hz / factor
-    )
-    return {"gpu": slower}
-
-
 #: The levers by name, read-only.
 LEVERS: Mapping[str, Lever] = MappingProxyType(
     {
         lever.name: lever
         for lever in (
-            Lever("network", "beta_net", 1, lambda gpu, by: {"gpu": faster_network(gpu, by)}),
-            Lever(
-                "outer network",
-                "beta_net",
-                1,
-                lambda gpu, by: {"gpu": faster_network(gpu, by, outermost_only=True)},
-            ),
-            Lever("HBM", "beta_hbm", 1, lambda gpu, by: {"gpu": faster_memory(gpu, by)}),
-            Lever("lower latency", "ell", -1, lambda gpu, by: {"gpu": lower_latency(gpu, by)}),
-            Lever("slower arithmetic", "F", -1, _slower_clock),
-            Lever("duration", "t", 1, lambda _, by: {"duration_years": 0.25 * by}),
-            Lever("batch", "b_0", 1, _larger_batch),
+            _of_gpu("network", "beta_net", 1, faster_network),
+            _of_gpu("outer network", "beta_net", 1, partial(faster_network, outermost_only=True)),
+            _of_gpu("HBM", "beta_hbm", 1, faster_memory),
+            _of_gpu("lower latency", "ell", -1, lower_latency),
+            _of_gpu("slower arithmetic", "F", -1, lambda gpu, by: faster_clock(gpu, 1 / by)),
+            Lever("duration", "t", 1, lambda by: Change(f"duration, {by:g}", years=0.25 * by)),
+            Lever("batch", "b_0", 1, lambda by: Change(f"batch, {by:g}", batch=_batch_law(by))),
         )
     }
 )
@@ -251,6 +246,12 @@ class Response:
         log10 of the FLOP of the first run below, of the raw utilization.
     lasts : tuple of float
         log10 of the FLOP of the largest run that ends in time.
+
+    Examples
+    --------
+    >>> found = Response("mine", (1.0, 10.0), (28.0, 30.0), (28.0, 30.0), (31.0, 31.0))
+    >>> found.gain(10.0), found.gain(10.0, "lasts")
+    (2.0, 0.0)
     """
 
     lever: str
@@ -260,13 +261,7 @@ class Response:
     lasts: tuple[float, ...]
 
     def gain(self, factor: float, of: str = "ends") -> float:
-        """Orders of magnitude that a factor buys.
-
-        Raises
-        ------
-        ValueError
-            If the factor was not swept.
-        """
+        """Orders of magnitude that a factor buys."""
         check_choice("factor", factor, self.factors)
         values = getattr(self, of)
         return float(values[self.factors.index(factor)] - values[self.factors.index(1.0)])
@@ -290,42 +285,30 @@ class Response:
         return float(slope), float(np.std(y[used] - start - slope * x[used]))
 
 
-@cache
 def response(
     lever: str, gpu: GPU | str = "H100 SXM", factors: tuple[float, ...] = FACTORS
 ) -> Response:
-    """Sweeps with a lever at several factors. Done once for each.
-
-    Raises
-    ------
-    ValueError
-        If the lever or the preset is unknown, or a factor not positive.
-    """
+    """Sweeps with a lever at several factors."""
     check_choice("lever", lever, LEVERS)
     check_positive("factors", factors, finite=True)
-    gpu = get_gpu(gpu)
-    arguments = LEVERS[lever].arguments
-    return _response(lever, factors, [_swept(gpu, arguments(gpu, by)) for by in factors])
+    sweeps = [swept(LEVERS[lever].at(factor), gpu, FROM_2048) for factor in factors]
+    return Response(
+        lever,
+        factors,
+        tuple(_log(on_falling_fit(found)) for found in sweeps),
+        tuple(_log(first_run_below(found)) for found in sweeps),
+        tuple(_log(float(found.training_flop[-1])) for found in sweeps),
+    )
 
 
 #: Changes of the exponent of batch growth, around the paper's 1/6.
 BATCH_EXPONENT = (-0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06)
 
 
-@cache
 def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float, float], ...]:
-    """(change of alpha, log10 of the end of linear scaling in FLOP), from sweeps of the simulator.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown.
-    """
-    gpu = get_gpu(gpu)
-    return tuple(
-        (change, _log(on_falling_fit(_swept(gpu, {"batch_scaling": _batch_law(1.0, change)}))))
-        for change in BATCH_EXPONENT
-    )
+    """(change of alpha, log10 of the end of linear scaling in FLOP), from sweeps of the simulator."""
+    laws = {by: Change(f"exponent {by:+g}", batch=_batch_law(1.0, by)) for by in BATCH_EXPONENT}
+    return tuple((by, _log(on_falling_fit(swept(law, gpu, FROM_2048)))) for by, law in laws.items())
 
 
 def table_of_responses(responses: Sequence[Response]) -> str:
@@ -345,25 +328,5 @@ def _gain_text(decades: float) -> str:
     return "." if math.isnan(decades) else f"{decades + 0.0:+.2f}".replace("-0.00", "+0.00")
 
 
-@cache
-def _swept_cached(gpu: GPU, arguments: tuple[tuple[str, Any], ...]) -> Sweep:
-    return sweep(**{"gpu": gpu, "d_models": _WIDTHS, **dict(arguments)})
-
-
-def _swept(gpu: GPU, arguments: Mapping[str, Any]) -> Sweep:
-    chosen = dict(arguments)
-    return _swept_cached(chosen.pop("gpu", gpu), tuple(sorted(chosen.items())))
-
-
 def _log(flop: float | None) -> float:
     return float("nan") if flop is None else float(np.log10(flop))
-
-
-def _response(lever: str, factors: tuple[float, ...], sweeps: Sequence[Sweep]) -> Response:
-    return Response(
-        lever,
-        factors,
-        tuple(_log(on_falling_fit(found)) for found in sweeps),
-        tuple(_log(first_run_below(found)) for found in sweeps),
-        tuple(_log(float(found.training_flop[-1])) for found in sweeps),
-    )

@@ -32,8 +32,9 @@ from dmcore.models.model import Model
 from dmcore.simulator.ends import Bracket, bracket
 from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
-from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
+from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies import growth
+from dmcore.studies.change import PAPERS_FROM_2048
 
 __all__ = [
     "ALEXNET",
@@ -41,7 +42,6 @@ __all__ = [
     "GENERATIONS",
     "LAST_RUN",
     "REPORTED_SPLIT",
-    "WIDTHS",
     "Generation",
     "changed",
     "factors",
@@ -53,21 +53,6 @@ __all__ = [
     "trend",
     "years_reached",
 ]
-
-#: Widths to sweep: the paper's and smaller ones, down to 2048, since older cards end earlier.
-WIDTHS: tuple[int, ...] = tuple(
-    sorted(
-        {
-            *D_MODELS,
-            *(
-                odd * 2**power
-                for odd in range(1, 16, 2)
-                for power in range(5, 14)
-                if 2048 <= odd * 2**power < D_MODELS[0]
-            ),
-        }
-    )
-)
 
 #: The run that AlexNet was: an estimate of its compute, and when its paper was published.
 ALEXNET = TrainingRun("AlexNet", "epoch2024models", 2012.92, 4.7e17, estimated=True)
@@ -165,10 +150,10 @@ def runs_of(gpu: GPU, min_utilization: float = 0.001) -> Sweep:
 
     Examples
     --------
-    >>> runs_of(GENERATIONS["GTX 580"].gpu, 0.1).d_model[0] == WIDTHS[0] == 2048
+    >>> runs_of(GENERATIONS["GTX 580"].gpu, 0.1).d_model[0] == PAPERS_FROM_2048[0] == 2048
     True
     """
-    return sweep(gpu, d_models=WIDTHS, min_utilization=min_utilization, progress=False)
+    return sweep(gpu, d_models=PAPERS_FROM_2048, min_utilization=min_utilization, progress=False)
 
 
 def linear_scaling(gpu: GPU, min_utilization: float = 0.1) -> Bracket:

@@ -1,58 +1,38 @@
 """What would move the limits: one change after the other, by the closed forms and by the simulator.
 
-Each :class:`Scenario` changes one thing in the paper's baseline, a three-month run of dense models on
-H100s, or some things at once. Its closed forms use the simulator's own laws of batch and depth, so that
-both are asked the same question.
+Each scenario is a :class:`~dmcore.studies.change.Change` to the paper's baseline, a three-month run of dense
+models on H100s. Its closed forms use the simulator's own laws of batch and depth, so that both are asked
+the same question. A new scenario is an entry of the tuple below, and appears in the table and the picture.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
-from dmcore.bottlenecks import latency, limits
-from dmcore.hardware.catalog import GPUS, get_gpu
-from dmcore.hardware.gpu import GPU
-from dmcore.models.laws import SIMULATOR_YEAR_S, ShapeLaw
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.variants import faster_memory, faster_network, lower_latency, with_words
+from dmcore.models.laws import ShapeLaw
 from dmcore.simulator.ends import first_run_below, last_run_above, on_falling_fit
 from dmcore.simulator.step import TrainingStep
-from dmcore.simulator.sweep import Sweep, sweep
-from dmcore.studies.side_by_side import own_laws
+from dmcore.simulator.sweep import Sweep
+from dmcore.studies.change import BASELINE, Change, swept, together
 
 __all__ = [
-    "BASELINE",
     "MEASURES",
-    "Outcome",
     "SCENARIOS",
-    "Scenario",
+    "Outcome",
     "ScenarioTable",
-    "WIDTHS",
-    "closed_form_latency_s",
     "evaluate_scenario",
-    "faster_memory",
-    "faster_network",
     "headline_table",
-    "lower_latency",
-    "sweep_arguments",
 ]
-
-#: Widths of the sweeps: the paper's, and on to the largest that the simulator takes, at d_ff = 4 d_model.
-WIDTHS: tuple[int, ...] = tuple(
-    sorted(
-        width
-        for width in (m * 2**i for m in range(1, 16, 2) for i in range(11, 26))
-        if 12288 <= width <= 2**25
-    )
-)
 
 #: What a scenario is measured by, in words; the attributes of :class:`Outcome`.
 MEASURES: Mapping[str, str] = MappingProxyType(
@@ -65,39 +45,134 @@ MEASURES: Mapping[str, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Scenario:
-    """A change to the baseline.
+# --------------------------------------------------------------------------------- the scenarios
 
-    Attributes
-    ----------
-    name : str
-        In few words.
-    gpu : GPU
-        The accelerator.
-    sweep : mapping
-        Further arguments of :func:`dmcore.simulator.sweep.sweep`.
-    closed_form : mapping, optional
-        Further arguments of both closed forms, :func:`~dmcore.bottlenecks.limits.critical_compute` and
-        :func:`~dmcore.bottlenecks.limits.latency_limit`; None if they do not cover it.
-    word_bytes : int
-        Bytes in a word.
-    why : str
-        What it is, and why one would ask.
-    kind : str
-        What it changes: "hardware", "run" or "model".
-    changes : int
-        How many things it changes at once; 0 for the baseline.
-    """
+_NETWORK = Change(
+    "network × 10",
+    "Both levels of the network ten times as fast.",
+    gpu=partial(faster_network, factor=10),
+)
+_MEMORIES = Change(
+    "every memory × 10",
+    "HBM, L2 and shared memory ten times as fast.",
+    gpu=partial(faster_memory, factor=10, caches=True),
+)
+_LATENCY = Change(
+    "latency ÷ 10", "Kernels and hops a tenth.", gpu=partial(lower_latency, factor=10)
+)
+_SHALLOW = Change(
+    "192 layers always", "The depth of the sweep's first model, for all.", depth="192 layers"
+)
+_DEEPSEEK = Change(
+    "DeepSeek's batch law",
+    "Batches that grow as DeepSeek LLM fitted them, with the power 0.33 of compute.",
+    batch="deepseek",
+)
+_OTHER_SHAPE = "Layers of another shape, with the same number of parameters."
+_OTHER_TIME = "A run of another duration."
 
-    name: str
-    gpu: GPU
-    sweep: Mapping[str, Any]
-    closed_form: Mapping[str, float] | None
-    why: str
-    word_bytes: int = 2
-    kind: str = "hardware"
-    changes: int = 1
+#: All scenarios by name, the baseline first, read-only.
+SCENARIOS: Mapping[str, Change] = MappingProxyType(
+    {
+        one.name: one
+        for one in (
+            BASELINE,
+            Change(
+                "batch of 4 Mi tokens",
+                "A batch that never grows: the least one can hope for.",
+                batch="none",
+            ),
+            _DEEPSEEK,
+            _SHALLOW,
+            Change(
+                "96 layers always",
+                "Half of that.",
+                depth=ShapeLaw("96 layers", "96 layers always", sp.Integer(96)),
+            ),
+            Change("depth at half the power", "Depth that grows, but slower.", depth="half power"),
+            Change("d_ff = d_model", _OTHER_SHAPE, ratio=1),
+            Change("d_ff = 16 d_model", _OTHER_SHAPE, ratio=16),
+            Change("d_ff = 64 d_model", _OTHER_SHAPE, ratio=64),
+            Change("1 month", _OTHER_TIME, years=1 / 12),
+            Change("6 months", _OTHER_TIME, years=6 / 12),
+            Change("1 year", _OTHER_TIME, years=1),
+            Change("2 years", _OTHER_TIME, years=2),
+            Change(
+                "HBM × 10",
+                "The main memory ten times as fast.",
+                gpu=partial(faster_memory, factor=10),
+            ),
+            _MEMORIES,
+            _NETWORK,
+            Change(
+                "outer network × 10",
+                "Only the links beyond the node ten times as fast.",
+                gpu=partial(faster_network, factor=10, outermost_only=True),
+            ),
+            _LATENCY,
+            Change(
+                "superpods of 256",
+                "NVLink switches join 32 nodes at half the speed. The closed form knows one network and "
+                "takes that for it.",
+                gpu="H100 SXM Superpod",
+            ),
+            Change(
+                "flat NVLink",
+                "One network for all, as fast as within a node.",
+                gpu="H100 SXM Global NVLink",
+            ),
+            Change(
+                "infinite network",
+                "No message takes time but for its latency.",
+                gpu=lower_latency(get_gpu("H100 SXM Infinite Network and LL"), 0.1),
+            ),
+            Change(
+                "8 bit, twice the peak",
+                "Half the bytes, twice the arithmetic.",
+                gpu=partial(with_words, word_bytes=1),
+            ),
+            Change(
+                "experts",
+                "Sparse models by the paper's law; the closed forms are of dense ones.",
+                sparse=True,
+            ),
+            together(
+                "network, latency by 10",
+                "Network × 10 and latency ÷ 10: what moves between GPUs, and what one waits for.",
+                _NETWORK,
+                _LATENCY,
+            ),
+            together(
+                "and memories by 10",
+                "All three: memories and network × 10, latency ÷ 10.",
+                _NETWORK,
+                _MEMORIES,
+                _LATENCY,
+            ),
+            Change(
+                "flat NVLink, low latency",
+                "The paper's hypothesis of a better network.",
+                gpu="H100 SXM Global NVLink and LL",
+                changes=2,
+            ),
+            Change(
+                "infinite, low latency",
+                "What latency and memory alone allow.",
+                gpu="H100 SXM Infinite Network and LL",
+                changes=2,
+            ),
+            together(
+                "192 layers, DeepSeek",
+                "Shallow models and large batches: no new hardware at all.",
+                _SHALLOW,
+                _DEEPSEEK,
+            ),
+        )
+    }
+)
+
+
+# ------------------------------------------------------------------------------ what becomes of them
 
 
 @dataclass(frozen=True)
@@ -106,7 +181,7 @@ class Outcome:
 
     Attributes
     ----------
-    scenario : Scenario
+    scenario : Change
         The question.
     found : Sweep
         The sweep of the simulator.
@@ -124,7 +199,7 @@ class Outcome:
         Whether the sweep stopped because there was no wider model to try, and not by the physics.
     """
 
-    scenario: Scenario
+    scenario: Change
     found: Sweep
     critical_flop: float | None
     limit_flop: float | None
@@ -205,18 +280,14 @@ class ScenarioTable:
     def __str__(self) -> str:
         lines = [
             f"{'':26s}{'GPUs start to wait, FLOP':^30s}{'no run ends':^18s}change, decades",
-            f"{'':26s}{'T_crit':>8s}{'below':>9s}{'above':>9s}{'T_limit':>11s}{'last run':>10s}"
-            f"{'T_crit':>8s}{'linear':>7s}{'limit':>7s}{'last':>6s}",
+            f"{'':26s}" + _aligned(["T_crit", "below", "above", "T_limit"], ["last run"], _HEADS),
         ]
         for one in self.outcomes:
-            changes = [one.decades_over(self.baseline, name) for name in MEASURES]
+            *flop, last = _flop(one)
+            last_run = (">" if one.out_of_widths else "") + _text(last)
+            changes = [_change(one.decades_over(self.baseline, name)) for name in MEASURES]
             lines.append(
-                f"{one.scenario.name:26s}{_text(one.critical_flop):>8s}"
-                f"{_text(one.first_below_flop):>9s}{_text(one.last_above_flop):>9s}"
-                f"{_text(one.limit_flop):>11s}"
-                f"{('>' if one.out_of_widths else '') + _text(one.last_run_flop):>10s}"
-                f"{_change(changes[0]):>8s}{_change(changes[1]):>7s}"
-                f"{_change(changes[2]):>7s}{_change(changes[3]):>6s}"
+                f"{one.scenario.name:26s}" + _aligned(map(_text, flop), [last_run], changes)
             )
         return "\n".join(lines)
 
@@ -224,19 +295,14 @@ class ScenarioTable:
         return f"<{len(self)} scenarios, from {self.baseline.scenario.name!r}>"
 
     def _repr_html_(self) -> str:
-        numbers = (
-            "T<sub>crit</sub>",
-            "first run below",
-            "last run above",
-            "T<sub>limit</sub>",
-            "last run",
-        )
-        changes = ("T<sub>crit</sub>", "linear scaling", "T<sub>limit</sub>", "last run")
+        numbers = "T<sub>crit</sub>|first run below|last run above|T<sub>limit</sub>|last run"
+        changes = "T<sub>crit</sub>|linear scaling|T<sub>limit</sub>|last run"
+        titles = f"{numbers}|{changes}".split("|")
         head = (
             "<tr><th rowspan='2' scope='col'>scenario</th>"
             "<th colspan='5' scope='colgroup'>FLOP</th>"
             "<th colspan='4' scope='colgroup'>change, decades</th></tr><tr>"
-            + "".join(f"<th scope='col'>{title}</th>" for title in (*numbers, *changes))
+            + "".join(f"<th scope='col'>{title}</th>" for title in titles)
             + "</tr>"
         )
         body = "".join(self._html_row(one) for one in self.outcomes)
@@ -249,20 +315,37 @@ class ScenarioTable:
         )
 
     def _html_row(self, one: Outcome) -> str:
-        last = ("≥ " if one.out_of_widths else "") + _written(one.last_run_flop)
-        figures = (
-            _written(one.critical_flop),
-            _written(one.first_below_flop),
-            _written(one.last_above_flop),
-            _written(one.limit_flop),
-            last,
-            *(_written_change(one.decades_over(self.baseline, name)) for name in MEASURES),
-        )
+        figures = [_written(flop) for flop in _flop(one)]
+        figures[-1] = ("≥ " if one.out_of_widths else "") + figures[-1]
+        figures += [_written_change(one.decades_over(self.baseline, name)) for name in MEASURES]
         cells = "".join(f"<td style='white-space:nowrap'>{figure}</td>" for figure in figures)
-        name, why = html.escape(one.scenario.name), html.escape(one.scenario.why, quote=True)
+        name, why = html.escape(one.scenario.name), html.escape(one.scenario.words, quote=True)
         return (
             f"<tr><th scope='row' style='text-align:left' title=\"{why}\">{name}</th>{cells}</tr>"
         )
+
+
+#: Heads of the changes in the text table.
+_HEADS = ("T_crit", "linear", "limit", "last")
+
+
+def _flop(one: Outcome) -> tuple[float | None, ...]:
+    """The figures of a row, FLOP."""
+    return (
+        one.critical_flop,
+        one.first_below_flop,
+        one.last_above_flop,
+        one.limit_flop,
+        one.last_run_flop,
+    )
+
+
+def _aligned(*groups: Iterable[str]) -> str:
+    """The cells of a line of the text table, each as far to the right as its column."""
+    cells = (cell for group in groups for cell in group)
+    return "".join(
+        f"{cell:>{w}s}" for cell, w in zip(cells, (8, 9, 9, 11, 10, 8, 7, 7, 6), strict=True)
+    )
 
 
 def _text(flop: float | None) -> str:
@@ -285,255 +368,21 @@ def _change(decades: float | None) -> str:
     return "inf" if np.isinf(decades) else f"{decades + 0.0:+.1f}".replace("-0.0", "+0.0")
 
 
-# ---------------------------------------------------------------------------------- the changes
+def evaluate_scenario(scenario: Change) -> Outcome:
+    """A scenario by the closed forms and by a sweep of the simulator.
 
-
-def faster_memory(gpu: GPU, factor: float, *, caches: bool = False) -> GPU:
-    """The GPU with so many times the bandwidth of its HBM, or of L2 and shared memory as well."""
-    by = factor if caches else 1
-    return replace(
-        gpu,
-        name=f"{gpu.name}, {'every ' * caches}memory x {factor:g}",
-        hbm_bytes_per_s=gpu.hbm_bytes_per_s * factor,
-        l2_bytes_per_s=gpu.l2_bytes_per_s * by,
-        shared_bytes_per_clock_per_sm=gpu.shared_bytes_per_clock_per_sm * by,
-    )
-
-
-def faster_network(gpu: GPU, factor: float, *, outermost_only: bool = False) -> GPU:
-    """The GPU with so many times the network bandwidth, at all levels or at the outermost."""
-    unchanged = len(gpu.network) - 1 if outermost_only else 0
-    return replace(
-        gpu,
-        name=f"{gpu.name}, {'outer ' * outermost_only}network x {factor:g}",
-        network=tuple(
-            replace(level, bytes_per_s=level.bytes_per_s * (factor if i >= unchanged else 1))
-            for i, level in enumerate(gpu.network)
-        ),
-    )
-
-
-def lower_latency(gpu: GPU, factor: float) -> GPU:
-    """The GPU with the latencies of its kernels and of every network hop divided by a factor."""
-    return replace(
-        gpu,
-        name=f"{gpu.name}, latency / {factor:g}",
-        matmul_latency_s=gpu.matmul_latency_s / factor,
-        network=tuple(replace(level, latency_s=level.latency_s / factor) for level in gpu.network),
-    )
-
-
-# --------------------------------------------------------------------------------- the scenarios
-
-
-def _scenario(
-    name: str,
-    why: str,
-    gpu: GPU | str = "H100 SXM",
-    *,
-    batch: str = "default",
-    depth: str | ShapeLaw = "default",
-    years: float = 0.25,
-    ratio: int = 4,
-    word_bytes: int = 2,
-    sparse: bool = False,
-    kind: str = "hardware",
-    changes: int = 1,
-) -> Scenario:
-    arguments: dict[str, Any] = {"d_models": WIDTHS}
-    if batch != "default":
-        arguments["batch_scaling"] = batch
-    if depth != "default":
-        arguments["layer_law"] = depth
-    if years != 0.25:
-        arguments["duration_years"] = years
-    if word_bytes != 2:
-        arguments["word_bytes"] = word_bytes
-    if sparse:
-        arguments["sparse"] = True
-    if ratio != 4:
-        arguments["aspect_ratio"] = ratio
-        # As many parameters to a layer as at the usual ratio.
-        by = np.sqrt(4 / ratio)
-        arguments["d_models"] = tuple(int(width * by) for width in WIDTHS)
-    closed = {**own_laws(batch, depth), "duration_s": years * SIMULATOR_YEAR_S}
-    return Scenario(
-        name,
-        get_gpu(gpu),
-        MappingProxyType(arguments),
-        None if sparse else MappingProxyType(closed),
-        why,
-        word_bytes,
-        kind,
-        changes,
-    )
-
-
-def _scenarios() -> Iterable[Scenario]:
-    h100 = GPUS["H100 SXM"]
-    flat, both = GPUS["H100 SXM Global NVLink"], GPUS["H100 SXM Global NVLink and LL"]
-    boundless = GPUS["H100 SXM Infinite Network and LL"]
-    eight_bit = replace(
-        h100,
-        name="H100 SXM, 8 bit",
-        flop_per_clock_per_thread=2 * h100.flop_per_clock_per_thread,
-    )
-    yield _scenario("as it is", "The paper's baseline: H100s, three months, dense.", changes=0)
-    yield _scenario(
-        "batch of 4 Mi tokens",
-        "A batch that never grows: the least one can hope for.",
-        batch="none",
-        kind="run",
-    )
-    yield _scenario(
-        "DeepSeek's batch law",
-        "Batches that grow as DeepSeek LLM fitted them, with the power 0.33 of compute.",
-        batch="deepseek",
-        kind="run",
-    )
-    yield _scenario(
-        "192 layers always",
-        "The depth of the first model of the sweep, for all.",
-        depth="192 layers",
-        kind="model",
-    )
-    yield _scenario(
-        "96 layers always",
-        "Half of that.",
-        depth=ShapeLaw("96 layers", "96 layers always", sp.Integer(96)),
-        kind="model",
-    )
-    yield _scenario(
-        "depth at half the power",
-        "Depth that grows, but slower.",
-        depth="half power",
-        kind="model",
-    )
-    for ratio, many in (
-        (1, "d_ff = d_model"),
-        (16, "d_ff = 16 d_model"),
-        (64, "d_ff = 64 d_model"),
-    ):
-        yield _scenario(
-            many,
-            "Layers of another shape, with the same number of parameters.",
-            ratio=ratio,
-            kind="model",
-        )
-    for months, words in ((1, "1 month"), (6, "6 months"), (12, "1 year"), (24, "2 years")):
-        yield _scenario(words, "A run of another duration.", years=months / 12, kind="run")
-    yield _scenario("HBM × 10", "The main memory ten times as fast.", faster_memory(h100, 10))
-    yield _scenario(
-        "every memory × 10",
-        "HBM, L2 and shared memory ten times as fast.",
-        faster_memory(h100, 10, caches=True),
-    )
-    yield _scenario(
-        "network × 10", "Both levels of the network ten times as fast.", faster_network(h100, 10)
-    )
-    yield _scenario(
-        "outer network × 10",
-        "Only the links beyond the node ten times as fast.",
-        faster_network(h100, 10, outermost_only=True),
-    )
-    yield _scenario("latency ÷ 10", "Kernels and hops a tenth.", lower_latency(h100, 10))
-    yield _scenario(
-        "superpods of 256",
-        "NVLink switches join 32 nodes at half the speed. The closed form knows one network and takes "
-        "that for it.",
-        "H100 SXM Superpod",
-    )
-    yield _scenario("flat NVLink", "One network for all, as fast as within a node.", flat)
-    yield _scenario(
-        "infinite network",
-        "No message takes time but for its latency.",
-        replace(lower_latency(boundless, 0.1), name="H100 SXM Infinite Network"),
-    )
-    yield _scenario(
-        "8 bit, twice the peak",
-        "Half the bytes, twice the arithmetic.",
-        eight_bit,
-        word_bytes=1,
-    )
-    yield _scenario(
-        "experts",
-        "Sparse models by the paper's law; the closed forms are of dense ones.",
-        sparse=True,
-        kind="model",
-    )
-    yield _scenario(
-        "network, latency by 10",
-        "Network × 10 and latency ÷ 10: what moves between GPUs, and what one waits for.",
-        lower_latency(faster_network(h100, 10), 10),
-        changes=2,
-    )
-    yield _scenario(
-        "and memories by 10",
-        "All three: memories and network × 10, latency ÷ 10.",
-        lower_latency(faster_memory(faster_network(h100, 10), 10, caches=True), 10),
-        changes=3,
-    )
-    yield _scenario(
-        "flat NVLink, low latency", "The paper's hypothesis of a better network.", both, changes=2
-    )
-    yield _scenario(
-        "infinite, low latency",
-        "What latency and memory alone allow.",
-        boundless,
-        changes=2,
-    )
-    yield _scenario(
-        "192 layers, DeepSeek",
-        "Shallow models and large batches: no new hardware at all.",
-        batch="deepseek",
-        depth="192 layers",
-        kind="model",
-        changes=2,
-    )
-
-
-#: All scenarios by name, the baseline first, read-only.
-SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in _scenarios()})
-
-#: Name of the scenario that the others are compared with.
-BASELINE = next(iter(SCENARIOS))
-
-
-# ----------------------------------------------------------------------------------- evaluation
-
-
-def closed_form_latency_s(gpu: GPU) -> float:
-    """The latency of a matrix product and its messages (ell), seconds: a kernel and four hops."""
-    return float(
-        evaluate(
-            latency.matmul_latency(),
-            ell_kernel=gpu.matmul_latency_s,
-            ell_hop=gpu.network[-1].latency_s,
-        )
-    )
-
-
-def sweep_arguments(scenario: Scenario) -> dict[str, Any]:
-    """All arguments of :func:`dmcore.simulator.sweep.sweep` that a scenario gives."""
-    return {"gpu": scenario.gpu, **scenario.sweep}
-
-
-@cache
-def evaluate_scenario(scenario: Scenario) -> Outcome:
-    """A scenario by the closed forms and by a sweep of the simulator. Done once for each."""
-    found = sweep(**sweep_arguments(scenario))
-    critical = limit = None
-    if scenario.closed_form is not None:
-        known = dict(scenario.closed_form)
-        critical = float(
-            limits.critical_compute(scenario.gpu, word_bytes=scenario.word_bytes, **known)
-        )
-        limit = float(limits.latency_limit(latency_s=closed_form_latency_s(scenario.gpu), **known))
+    Examples
+    --------
+    >>> found = evaluate_scenario(SCENARIOS["as it is"])
+    >>> f"{found.linear_flop:.1e}", f"{found.critical_flop:.1e}"
+    ('5.5e+28', '2.5e+28')
+    """
+    found = swept(scenario)
     return Outcome(
         scenario=scenario,
         found=found,
-        critical_flop=critical,
-        limit_flop=limit,
+        critical_flop=scenario.critical_flop(),
+        limit_flop=scenario.limit_flop(),
         first_below_flop=first_run_below(found),
         last_above_flop=last_run_above(found),
         linear_flop=on_falling_fit(found),
@@ -544,7 +393,7 @@ def evaluate_scenario(scenario: Scenario) -> Outcome:
 
 def headline_table(
     names: Iterable[str] | None = None,
-    evaluate_one: Callable[[Scenario], Outcome] = evaluate_scenario,
+    evaluate_one: Callable[[Change], Outcome] = evaluate_scenario,
 ) -> ScenarioTable:
     """Every scenario evaluated: the table that sums up the book. Takes some seconds.
 
@@ -555,10 +404,10 @@ def headline_table(
     evaluate_one
         How a scenario is evaluated.
 
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
+    Examples
+    --------
+    >>> headline_table(("as it is", "network × 10")).gain("network × 10", "critical_flop")
+    4.2578247968004135
     """
     chosen = tuple(SCENARIOS if names is None else names)
     for name in chosen:
