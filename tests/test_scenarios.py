@@ -14,11 +14,12 @@ from dmcore import GPUS
 from dmcore.bottlenecks import limits
 from dmcore.chapters import ways_around as figures
 from dmcore.models.laws import DEPTH_LAWS, SIMULATOR_YEAR_S
-from dmcore.simulator.ends import falling, on_falling_fit
+from dmcore.simulator.ends import falling, first_run_below, on_falling_fit
 from dmcore.simulator.sweep import D_MODELS, sweep
 from dmcore.studies import scenarios
 from dmcore.studies.change import (
     BASELINE,
+    FROM_2048,
     WIDTHS,
     Change,
     closed_form_latency_s,
@@ -26,6 +27,7 @@ from dmcore.studies.change import (
     swept,
     together,
 )
+from dmcore.studies.elasticities import LEVERS
 from dmcore.studies.scenarios import SCENARIOS, headline_table
 
 H100 = GPUS["H100 SXM"]
@@ -82,6 +84,10 @@ def test_end_lies_between_the_first_run_below_and_the_last_above() -> None:
     assert on_falling_fit(sweep(H100, d_models=[12288])) is None  # never as low
     with pytest.raises(ValueError, match="level must be positive"):
         on_falling_fit(found, 0)
+    # The narrowest models of this sweep are below the level, wider ones far above.
+    slow = swept(LEVERS["HBM"].at(0.1), H100, FROM_2048)
+    assert first_run_below(slow) is None
+    assert on_falling_fit(slow) == pytest.approx(end / 10**2.97, rel=0.02)
 
 
 # ---------------------------------------------------------------------------------- what they are

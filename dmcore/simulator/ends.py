@@ -12,8 +12,8 @@ crossings, in FLOP of training compute:
 :func:`on_falling_fit`      where the falling curve nearest to the runs crosses the level
 ==========================  ============================================================================
 
-All are None where a sweep never was linear, since its first run is below already, and where it never
-leaves linear scaling.
+All are None where a sweep never was linear, since its first run (of the fit: the falling curve) is below
+already, and where it never leaves linear scaling.
 """
 
 from __future__ import annotations
@@ -133,9 +133,10 @@ def on_falling_fit(found: Sweep, level: float = LINEAR_SCALING) -> float | None:
     """Training FLOP at which the falling curve nearest to the utilizations crosses the level.
 
     Between the middles of two pools of runs (see :func:`falling`), utilization goes straight in the
-    logarithm of compute.
+    logarithm of compute. The first run may be below, if the curve starts above.
     """
-    if bracket(found, level) is None:
+    below = _below(found, level)
+    if below.all() or not below.any():
         return None
     smooth = falling(found.utilization / found.gpu.efficiency)
     pools = np.unique(-smooth)  # ascending, as the utilization falls
