@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
+from math import isfinite
 
 from dmcore.algebra.symbols import FLOP_PER_MAC
 from dmcore.bottlenecks.critical_batch import REFERENCE_BATCH_TOKENS, REFERENCE_LAYERS
 from dmcore.bottlenecks.latency import MATMUL_LATENCY_S
 from dmcore.bottlenecks.limits import QUARTER_S
-from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import GB
+from dmcore.hardware.variants import closed_form_values
 from dmcore.show.explorer import Menu, Slider
 
 __all__ = ["DATA_SHEET_GPUS", "MONTH_S", "SLIDERS", "gpu_menu", "gpu_values", "sliders"]
 
-#: The presets that exist, as opposed to the paper's hypotheses, oldest first.
-DATA_SHEET_GPUS = ("V100 SXM", "A100 SXM", "H100 SXM")
+#: The paper's generations of GPUs, oldest first.
+DATA_SHEET_GPUS = names(paper=True, year=True)
 #: A twelfth of a Julian year, seconds.
 MONTH_S = QUARTER_S / 3
 
 _H100 = GPUS["H100 SXM"]
 
+
+def _reaching(slider: Slider) -> Slider:
+    """The slider, as far as the accelerators of the catalog reach."""
+    known = (closed_form_values(gpu).get(slider.symbol, slider.default) for gpu in GPUS.values())
+    values = [value for value in known if isfinite(value)]
+    return replace(slider, low=min(slider.low, *values), high=max(slider.high, *values))
+
+
 #: One slider for each assumption of the closed forms, with the paper's baseline as its start.
 SLIDERS = {
-    slider.symbol: slider
+    slider.symbol: _reaching(slider)
     for slider in (
         Slider(
             "F",
@@ -86,24 +96,28 @@ def sliders(names: str) -> tuple[Slider, ...]:
 
 
 def gpu_values(name: str) -> dict[str, float]:
-    """What the closed forms take from a preset: F (MAC/s), beta_hbm and beta_net (bytes/s)."""
-    gpu = GPUS[name]
-    return {
-        "F": gpu.peak_flop_per_s / FLOP_PER_MAC,
-        "beta_hbm": gpu.hbm_bytes_per_s,
-        "beta_net": gpu.inter_node_bytes_per_s,
-    }
+    """What the closed forms take from an accelerator of the catalog, by symbol.
+
+    Examples
+    --------
+    >>> gpu_values("H100 SXM")["beta_hbm"] / 1e9
+    3352.0
+    """
+    return closed_form_values(GPUS[name])
 
 
-def gpu_menu(
-    symbols: str = "F beta_hbm beta_net",
-    names: Iterable[str] = (*DATA_SHEET_GPUS, "H100 SXM Global NVLink"),
-    default: str = "H100 SXM",
-) -> Menu:
-    """A menu of presets that sets those symbols."""
-    wanted = symbols.split()
-    return Menu(
-        "GPU",
-        {name: {key: gpu_values(name)[key] for key in wanted} for name in names},
-        default,
-    )
+def gpu_menu(symbols: str = "F beta_hbm beta_net G w_P w_A", default: str = "H100 SXM") -> Menu:
+    """A menu of all accelerators that differ in those symbols and have a finite network.
+
+    Examples
+    --------
+    >>> list(gpu_menu("w_P").options)
+    ['V100 SXM', 'A100 SXM', 'H100 SXM', 'GTX 580']
+    """
+    options: dict[str, dict[str, float]] = {}
+    for name in GPUS:
+        values = {symbol: gpu_values(name)[symbol] for symbol in symbols.split()}
+        known = values in options.values() and name not in DATA_SHEET_GPUS
+        if all(map(isfinite, values.values())) and not known:
+            options[name] = values
+    return Menu("GPU", options, default)

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from matplotlib.axes import Axes
 
+from dmcore.chapters.common import DATA_SHEET_GPUS
 from dmcore.models.model import Extras
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Runs
@@ -135,7 +136,7 @@ def utilizations(gpu: str = "H100 SXM") -> SvgFigure:
 _COMPUTE = Axis("training compute", 1e24, 1e32, "FLOP", log=True)
 _UTILIZATION = Axis("utilization", 0, 0.9, "%", 0.01)
 
-_GPUS = ("H100 SXM", "A100 SXM")
+_GPUS = DATA_SHEET_GPUS[:0:-1]  # the two newest
 _SEQUENCES = {
     "left out": 2048,
     "2,048 tokens": 2048,

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.chapters.common import DATA_SHEET_GPUS
-from dmcore.hardware.catalog import GPUS, get_gpu
+from dmcore.hardware.catalog import GPUS, get_gpu, names
 from dmcore.hardware.gpu import GPU
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
@@ -323,8 +323,9 @@ def ceilings_explorer() -> Explorer:
         name: {
             **model.gpu_values(gpu),
             "joined": float(gpu.distributed_shared_memory),
+            "w_A": float(gpu.word_bytes),
         }
-        for name in (*DATA_SHEET_GPUS, "H100 PCIe")
+        for name in names("H100 SXM", hypothesis=False)
         for gpu in (GPUS[name],)
     }
     places = (0.97, 0.72, 0.93)

@@ -61,7 +61,7 @@ def nanobatch_explorer() -> Explorer:
         x=_NANOBATCH,
         y=_SHARE,
         curves=(Curve(model.roofline().subs(rates), "share of peak", label_at=0.4),),
-        controls=(gpu_menu("F beta_hbm"), *sliders("F beta_hbm w_P")),
+        controls=(gpu_menu("F beta_hbm w_P"), *sliders("F beta_hbm w_P")),
         readouts=(
             Number("Least nanobatch", model.derivation().result, "tokens"),
             Number("Machine balance", model.machine_balance(), "FLOP/byte", 0.5),

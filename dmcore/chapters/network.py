@@ -173,7 +173,7 @@ def blocks_explorer() -> Explorer:
             ),
             Curve(_with_hardware(model.time_ratio_exact()), "", dashed=True),
         ),
-        controls=(gpu_menu("F beta_net"), *sliders("F beta_net w_A"), width),
+        controls=(gpu_menu("F beta_net G w_A"), *sliders("F beta_net w_A"), width),
         bands=(Band("the network is slower", above=sp.Integer(1)),),
         readouts=(
             Number("Smallest side of a block", side, "channels"),

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from dmcore.algebra.numbers import readable
-from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.catalog import GPUS, names
 from dmcore.models.model import Model
 from dmcore.show.explorer import Axis
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
@@ -117,7 +117,7 @@ def _short(size: int) -> str:
 
 #: What a reader of one step chooses; the first of each is the start.
 STEP_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "gpu": ("H100 SXM", "A100 SXM", "V100 SXM", "H100 SXM Low Latency", "H100 SXM Global NVLink"),
+    "gpu": names("H100 SXM"),
     "d_model": ("12288", "24576", "49152", "98304", "196608"),
     "gpus": ("1048576", *(str(2**i) for i in range(8, 27) if i != 20)),
 }
@@ -173,7 +173,7 @@ def _empty(title: str, reason: str) -> SvgFigure:
         return finish()
 
 
-_GRID_GPUS = ("H100 SXM", "A100 SXM", "V100 SXM", "H100 SXM Low Latency", "H100 SXM Global NVLink")
+_GRID_GPUS = names("H100 SXM", page_grids=True)
 _GRID_WIDTHS = (12288, 24576, 98304)
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from dmcore.algebra.numbers import readable
-from dmcore.chapters.common import DATA_SHEET_GPUS
+from dmcore.hardware.catalog import names
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.explorer import Axis
 from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
@@ -33,15 +33,6 @@ Floats = NDArray[np.float64]
 #: Training compute, the x axis of every sweep.
 COMPUTE = Axis("training compute", 1e24, 1e33, "FLOP", log=True)
 _UTILIZATION = Axis("utilization", 0, 1, "%", 0.01)
-
-#: The paper's hypothetical H100s, beside those with a data sheet.
-NETWORKS = (
-    "H100 SXM",
-    "H100 SXM Low Latency",
-    "H100 SXM Global NVLink",
-    "H100 SXM Global NVLink and LL",
-    "H100 SXM Infinite Network and LL",
-)
 
 
 def utilization(
@@ -238,10 +229,8 @@ def own_sweep(sparse: bool = False) -> Callable[..., SvgFigure]:
 
 def own_sweep_choices() -> dict[str, tuple[str, ...]]:
     """What the reader of :func:`own_sweep` chooses among."""
-    first = DATA_SHEET_GPUS[-1]
-    names = (first, *DATA_SHEET_GPUS[:-1], *(name for name in NETWORKS if name != first))
     return {
-        "gpu": (*names, "H100 SXM Superpod"),
+        "gpu": names("H100 SXM"),
         "batch_law": tuple(BATCH_LAWS),
         "show": ("utilization", "parallelism", "time"),
     }
