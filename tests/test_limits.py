@@ -101,12 +101,12 @@ def test_latency_limit_is_the_formula_by_hand(alpha, t, ell, b_0) -> None:
 
 
 def test_factors_and_exponent_come_out_of_the_algebra() -> None:
-    alpha, r = symbols("alpha r")
+    alpha, r, T_0 = symbols("alpha r T_0")
     for macs, factor in (
         (limits.critical_macs(), sp.Rational(1, 960)),
         (limits.latency_macs(), sp.Rational(3, 320)),
     ):
-        base, exponent = macs.as_base_exp()
+        base, exponent = (macs / T_0).as_base_exp()
         assert sp.simplify(exponent - 1 / (1 - 2 * alpha)) == 0
         assert base.subs(r, 20).as_coeff_Mul()[0] == factor
 
@@ -147,8 +147,8 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 def test_each_part_is_in_the_factor(changed, module, name, value, critical, wall) -> None:
     (r,) = symbols("r")
     changed(module, name, value)
-    assert limits.critical_macs().base.subs(r, 20).as_coeff_Mul()[0] == sp.Rational(critical)
-    assert limits.latency_macs().base.subs(r, 20).as_coeff_Mul()[0] == sp.Rational(wall)
+    assert limits.critical_macs_fixed().subs(r, 20).as_coeff_Mul()[0] == sp.Rational(critical)
+    assert limits.latency_macs_fixed().subs(r, 20).as_coeff_Mul()[0] == sp.Rational(wall)
 
 
 def test_changed_constants_are_undone() -> None:

@@ -52,10 +52,11 @@ def test_roofline_is_a_slope_and_a_roof(C: float, M: float, share: float, excess
     assert evaluate(roof, n=excess * knee, C=C, M=M) == pytest.approx(1)
 
 
-def test_intensity_is_the_number_of_tokens() -> None:
-    (n,) = symbols("n")
-    assert memory_bandwidth.arithmetic_intensity() == n
-    assert unit_of(memory_bandwidth.arithmetic_intensity()) == token
+def test_32_bit_sums_of_gradients_cost_what_the_paper_counts() -> None:
+    (w, sums) = symbols("w_P w_G")
+    ratio = memory_bandwidth.counted_nanobatch() / memory_bandwidth.nanobatch_of_hardware()
+    assert sp.simplify(ratio.subs(sums, 2 * w)) == 1
+    assert sp.simplify(ratio.subs(sums, w)) == sp.Rational(2, 3)
 
 
 def test_nanobatch_is_the_balance_times_the_bytes_of_two_directions() -> None:
@@ -76,6 +77,8 @@ def test_both_sides_of_every_step_have_the_unit_that_they_tell() -> None:
         "eq-memory-rate": parameter / second,
         "eq-memory-condition": second,
         "eq-nanobatch": token,
+        "eq-roofline": 1,
+        "eq-counted-nanobatch": token,
         "eq-nanobatch-hardware": token,
     }
     derivation = memory_bandwidth.derivation()

@@ -87,6 +87,26 @@ class Step:
         if not self.numbers_put_in and not same_unit(self.equation.lhs, self.equation.rhs):
             raise ValueError(f"equation must have one unit on both sides, got {self.equation}")
 
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        left: sp.Expr,
+        made_by: Callable[[], sp.Expr],
+        reason: str,
+        relation: type[Relational] = sp.Eq,
+    ) -> Step:
+        """The step whose right side a function makes; equal to the left side unless told otherwise.
+
+        Examples
+        --------
+        >>> from dmcore.bottlenecks import memory_bandwidth
+        >>> n = memory_bandwidth.n
+        >>> Step.of("eq-least-tokens", n, memory_bandwidth.nanobatch, "no waiting", sp.Ge)
+        n >= C/M  [no waiting]
+        """
+        return cls(label, relation(left, made_by(), evaluate=False), reason, made_by=made_by)
+
     @property
     def latex(self) -> str:
         """LaTeX of the equation, without delimiters."""

@@ -116,6 +116,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
     "The run": (
         ("T", mac, "training compute of a run"),
         ("T_0", mac, "training compute at which the batch and depth laws are anchored"),
+        ("T_fixed", mac, "limit of the training compute if batch and depth stay those at T_0"),
         ("T_FLOP", flop, "training compute of a run in FLOP, two for each MAC"),
         ("P", parameter, "parameters of the model"),
         ("D", token, "training tokens"),

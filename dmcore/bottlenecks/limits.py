@@ -1,7 +1,8 @@
 """The two limits: compute above which data movement wastes GPUs, and above which no run can end.
 
-Both come from composing the bottlenecks and solving for the training compute T. Their exponent is
-1 / (1 - 2 alpha), since parameters and tokens each grow as the root of compute.
+Both come from composing the bottlenecks and solving for the training compute T at a fixed batch for each
+layer, b / L. Both grow with the square of b / L, so that a batch which grows with compute stretches the
+distance of a limit from the compute T_0 at which the growth starts (:func:`with_growth`).
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ __all__ = [
     "QUARTER_S",
     "TOKENS_PER_PARAMETER",
     "busy_matmul_time",
-    "comparison",
     "cluster_at_limit",
+    "comparison",
     "critical_compute",
     "critical_derivation",
     "critical_macs",
+    "critical_macs_fixed",
     "critical_macs_of_hardware",
     "elasticity",
     "largest_cluster",
@@ -39,119 +41,210 @@ __all__ = [
     "latency_derivation",
     "latency_limit",
     "latency_macs",
+    "latency_macs_fixed",
+    "least_run_time_of_compute",
     "model_width",
     "node_rates",
     "nodes_needed",
     "parameters",
+    "piece_time",
     "training_macs",
     "training_tokens",
+    "with_growth",
 ]
 
 #: A quarter of a Julian year, seconds.
 QUARTER_S = 365.25 * 86400 / 4
 
-# The closed forms are of dense models: one expert, always active.
-_DENSE = {symbols("E")[0]: 1}
+T, T_fixed, P, D, d, f, L, E, r, t = symbols("T T_fixed P D d f L E r t")
+N, C, a, n, b, ell, ell_piece = symbols("N C a n b ell ell_piece")
+T_0, b_0, L_0, alpha = symbols("T_0 b_0 L_0 alpha")
 
 
-@cache
 def training_macs() -> sp.Expr:
-    """T, MAC, of a dense model: :func:`dmcore.models.laws.training_macs` of one expert."""
-    return laws.training_macs().subs(_DENSE)
+    """T, MAC, of a dense model: :func:`dmcore.models.laws.training_macs` of one expert.
+
+    Examples
+    --------
+    >>> training_macs()
+    3*D*P
+    """
+    return laws.training_macs().subs(E, 1)
 
 
-@cache
 def parameters() -> sp.Expr:
-    """P: two d x f matrices in each layer, with d_ff = 4 d_model."""
-    d, f = symbols("d f")
-    return laws.parameters().subs({f: laws.FF_RATIO * d, **_DENSE})
+    """P: two d x f matrices in each layer, with d_ff = 4 d_model.
+
+    Examples
+    --------
+    >>> parameters()
+    8*L*d**2
+    """
+    return laws.parameters().subs({f: laws.FF_RATIO * d, E: 1})
 
 
-@cache
 def nodes_needed() -> sp.Expr:
-    """N: nodes that, always busy, do T MAC in the time t."""
-    T, C, t = symbols("T C t")
+    """N: nodes that, always busy, do T MAC in the time t.
+
+    Examples
+    --------
+    >>> nodes_needed()
+    T/(C*t)
+    """
     return T / (C * t)
 
 
-@cache
 def largest_cluster() -> sp.Expr:
-    """N: nodes that tensor, data and pipeline parallelism can keep busy together."""
+    """N: nodes that tensor, data and pipeline parallelism can keep busy together.
+
+    Examples
+    --------
+    >>> largest_cluster()
+    2*b*d**2/(a**2*n)
+    """
     return network.largest_tensor_parallelism() * critical_batch.largest_batch_slicing()
 
 
 @cache
-def _scaled(expr: sp.Expr) -> sp.Expr:
-    """An expression in d, b, L, P, D as one in T, b / L and r, by the scaling laws."""
-    P, D, T, d, b, L, r = symbols("P D T d b L r")
-    (tokens,) = sp.solve(sp.Eq(P * r, D), D)
-    (params,) = sp.solve(sp.Eq(training_macs().subs(D, tokens), T), P)
+def _of_compute(expr: sp.Expr) -> sp.Expr:
+    """An expression in d, P and D as one in the compute T, the depth L and r tokens a parameter."""
     (width,) = sp.solve(sp.Eq(parameters(), P), d)
-    expr = expr.subs(d, width).subs(D, tokens).subs(P, params)
+    (params,) = sp.solve(sp.Eq(training_macs().subs(D, r * P), T), P)
+    return sp.powsimp(sp.simplify(expr.subs(d, width).subs(D, r * P).subs(P, params)), force=True)
+
+
+@cache
+def _grown(expr: sp.Expr) -> sp.Expr:
+    """An expression in b / L, where that grows with compute."""
     return sp.powsimp(sp.simplify(expr.subs(b, L * critical_batch.batch_per_layer())), force=True)
 
 
-@cache
 def training_tokens() -> sp.Expr:
-    """D, tokens, of a run of T MAC with r tokens for each parameter."""
-    (D,) = symbols("D")
-    return _scaled(D)
+    """D, tokens, of a run of T MAC with r tokens for each parameter.
+
+    Examples
+    --------
+    >>> training_tokens().subs(r, 3)
+    sqrt(T)
+    """
+    return _of_compute(D)
 
 
-@cache
 def model_width() -> sp.Expr:
-    """D_model, channels, of a model of L layers that is trained with T MAC."""
-    (d,) = symbols("d")
-    return _scaled(d)
+    """D_model, channels, of a model of L layers that is trained with T MAC.
+
+    Examples
+    --------
+    >>> sp.simplify(8 * L * model_width() ** 2)
+    sqrt(3)*sqrt(T)/(3*sqrt(r))
+    """
+    return _of_compute(d)
 
 
-@cache
 def largest_cluster_of_compute() -> sp.Expr:
-    """N: :func:`largest_cluster` in terms of the training compute T, for the best shape of that run."""
-    return _scaled(largest_cluster())
+    """N: :func:`largest_cluster` in terms of the training compute T, for the best shape of that run.
+
+    Examples
+    --------
+    >>> sp.simplify(largest_cluster_of_compute() / largest_cluster_of_compute().subs(T, T_0))
+    (T/T_0)**(alpha + 1/2)
+    """
+    return _grown(_of_compute(largest_cluster()))
+
+
+def least_run_time_of_compute() -> sp.Expr:
+    """Seconds below which no run of T MAC ends, with as many tokens, layers and batch as it has.
+
+    Examples
+    --------
+    >>> sp.simplify(least_run_time_of_compute().subs({alpha: 0, r: 3}))
+    4*L_0*sqrt(T)*ell/b_0
+    """
+    return _grown(_of_compute(latency.least_run_time()))
 
 
 @cache
-def _solve_for_compute(equation: sp.Eq) -> sp.Expr:
-    """T from an equation of two powers of T, which is linear in their logarithms."""
-    T, alpha = symbols("T alpha")
-    log_T = sp.Dummy("log_T", real=True)
-    difference = sp.expand_log(sp.log(equation.lhs) - sp.log(equation.rhs), force=True)
-    linear = sp.expand(difference.subs(sp.log(T), log_T))
-    slope = linear.coeff(log_T, 1)
-    # Doubled, and with the sign that makes it positive without batch growth, so that the answer is
-    # the power 1 / (1 - 2 alpha) of a rational expression.
-    double = 2 * sp.sign(slope.subs(alpha, 0))
-    power = sp.expand(double * slope)
-    base = sp.exp(sp.logcombine(sp.expand(-double * linear.coeff(log_T, 0)), force=True))
-    return sp.powsimp(sp.simplify(base), force=True) ** (1 / power)
+def critical_macs_fixed() -> sp.Expr:
+    """T, MAC, at fixed b / L, above which no cluster that does it in time t can be kept busy.
 
-
-def _shown(expr: sp.Expr) -> sp.Expr:
-    """The same power, with its square of symbols kept together for the page."""
-    base, exponent = expr.as_base_exp()
-    number, symbolic = base.as_coeff_Mul()
-    (r,) = symbols("r")
-    outside = number * r ** symbolic.as_powers_dict().get(r, 0)
-    root = sp.powdenest(sp.sqrt(base / outside), force=True)
-    square = sp.Pow(root, 2, evaluate=False)
-    return sp.Pow(sp.Mul(outside, square, evaluate=False), exponent, evaluate=False)
+    Examples
+    --------
+    >>> critical_macs_fixed().subs(r, 20)
+    C**2*b**2*t**2/(960*L**2*a**4*n**2)
+    """
+    (limit,) = sp.solve(sp.Eq(nodes_needed(), _of_compute(largest_cluster())), T)
+    return limit
 
 
 @cache
+def latency_macs_fixed() -> sp.Expr:
+    """T, MAC, at fixed b / L, above which no run ends in time t, however large the cluster.
+
+    Examples
+    --------
+    >>> latency_macs_fixed().subs(r, 20)
+    3*b**2*t**2/(320*L**2*ell**2)
+    """
+    (limit,) = sp.solve(sp.Eq(t, _of_compute(latency.least_run_time())), T)
+    return limit
+
+
+@cache
+def with_growth(limit: sp.Expr) -> sp.Expr:
+    """A limit at fixed b / L, for b / L that grows with the power alpha of compute.
+
+    The limit grows with the square of b / L, so that T / T_0 is at most (T / T_0)^(2 alpha) times the
+    limit over T_0. On a logarithmic scale, its distance from T_0 is stretched by 1 / (1 - 2 alpha).
+
+    Examples
+    --------
+    >>> with_growth(b**2 / L**2 * T / T_0)
+    T_0*(T*b_0**2/(L_0**2*T_0**2))**(1/(1 - 2*alpha))
+    """
+    return T_0 * (_at_start(limit) / T_0) ** (1 / (1 - alpha * elasticity(limit, b)))
+
+
+def _at_start(limit: sp.Expr) -> sp.Expr:
+    return limit.subs(b, L * b_0 / L_0)
+
+
 def critical_macs() -> sp.Expr:
-    """T, MAC, above which no cluster that does it in time t can be kept busy."""
-    return _solve_for_compute(sp.Eq(nodes_needed(), largest_cluster_of_compute()))
+    """T, MAC, above which no cluster that does it in time t can be kept busy.
+
+    Examples
+    --------
+    >>> critical_macs().subs({alpha: 0, r: 20})
+    C**2*b_0**2*t**2/(960*L_0**2*a**4*n**2)
+    """
+    return with_growth(critical_macs_fixed())
 
 
 @cache
 def critical_macs_of_hardware() -> sp.Expr:
-    """:func:`critical_macs` in what a data sheet tells: G, F and the two bandwidths."""
-    C, n, a = symbols("C n a")
-    rates = {C: memory_bandwidth.arithmetic_rate(), n: memory_bandwidth.derivation().result}
-    side = network.derivation()["eq-shard-side-hardware"].equation.rhs
-    base, exponent = critical_macs().subs(rates).subs(a, side).as_base_exp()
-    return sp.powsimp(sp.simplify(base), force=True) ** exponent
+    """:func:`critical_macs` in what a data sheet tells: G, F and the two bandwidths.
+
+    Examples
+    --------
+    >>> sorted(symbol.name for symbol in critical_macs_of_hardware().free_symbols)[:4]
+    ['F', 'G', 'L_0', 'T_0']
+    """
+    return with_growth(_of_hardware(critical_macs_fixed()))
+
+
+def _of_hardware(expr: sp.Expr) -> sp.Expr:
+    rates = {C: memory_bandwidth.arithmetic_rate(), n: memory_bandwidth.nanobatch_of_hardware()}
+    return expr.subs({**rates, a: network.shard_side_of_hardware()})
+
+
+def latency_macs() -> sp.Expr:
+    """T, MAC, above which no run ends in time t, however large the cluster.
+
+    Examples
+    --------
+    >>> latency_macs().subs({alpha: 0, r: 20})
+    3*b_0**2*t**2/(320*L_0**2*ell**2)
+    """
+    return with_growth(latency_macs_fixed())
 
 
 @cache
@@ -160,10 +253,10 @@ def elasticity(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
 
     That is the slope in logarithms, d log(expr) / d log(symbol); of a power it is the exponent.
 
-    Raises
-    ------
-    ValueError
-        If the expression does not depend on the symbol.
+    Examples
+    --------
+    >>> elasticity(critical_macs_fixed(), a)
+    -4
     """
     if symbol not in expr.free_symbols:
         known = ", ".join(sorted(free.name for free in expr.free_symbols))
@@ -172,84 +265,135 @@ def elasticity(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     return sp.simplify(symbol * sp.diff(logarithm, symbol))
 
 
-@cache
-def latency_macs() -> sp.Expr:
-    """T, MAC, above which no run ends in time t, however large the cluster."""
-    (t,) = symbols("t")
-    return _solve_for_compute(sp.Eq(t, _scaled(latency.least_run_time())))
+def piece_time() -> sp.Expr:
+    """ell_piece, seconds: what a node takes to apply its smallest shard to a nanobatch.
+
+    No shorter piece of work hides its own data movement.
+
+    Examples
+    --------
+    >>> evaluate(piece_time(), node_rates("H100 SXM"))  # doctest: +ELLIPSIS
+    0.0001038...
+    """
+    return a**2 * n / C
 
 
 @cache
 def busy_matmul_time() -> sp.Expr:
-    """The latency ell, seconds, at which both limits are one: what busy nodes take for one product.
+    """The latency ell, seconds, at which both limits are one: three pieces of work.
 
-    A node applies its block to a nanobatch in a^2 n / C seconds. It does so for two nanobatches and six
-    products in each layer, and the latency counts four.
+    A node does six matmuls on two nanobatches in each layer, and the latency counts four.
+
+    Examples
+    --------
+    >>> busy_matmul_time() / piece_time()
+    3
     """
-    (ell,) = symbols("ell")
-    (solution,) = sp.solve(sp.Eq(critical_macs().base, latency_macs().base), ell)
-    return solution
+    (latency_s,) = sp.solve(sp.Eq(critical_macs_fixed(), latency_macs_fixed()), ell)
+    return latency_s
+
+
+def _square(limit: sp.Expr, over: sp.Expr = sp.S.One) -> sp.Expr:
+    """A limit as the page shows it: a number over r (and more), times a square."""
+    number = limit.as_coeff_Mul()[0] * r ** limit.as_powers_dict().get(r, 0)
+    root = sp.powdenest(sp.sqrt(limit / number), force=True)
+    return sp.Mul(number / over, sp.Pow(root, 2, evaluate=False), evaluate=False)
+
+
+def _stretched(limit: sp.Expr) -> sp.Expr:
+    """:func:`with_growth` as the page shows it."""
+    exponent = 1 / (1 - alpha * elasticity(limit, b))
+    power = sp.Pow(_square(_at_start(limit), T_0), exponent, evaluate=False)
+    return sp.Mul(T_0, power, evaluate=False)
 
 
 @cache
 def comparison() -> Derivation:
-    """Both limits side by side: a node kept busy is a matrix product of this latency."""
-    (ell,) = symbols("ell")
+    """Both limits side by side: a node kept busy is a matmul of this latency.
+
+    Examples
+    --------
+    >>> comparison()["eq-busy-latency"].agrees(3 * a**2 * n / C)
+    Eq(ell, 3*a**2*n/C)  [both limits are equal]
+    """
+    piece = "the shortest work that hides its own data movement"
     return Derivation(
         "The limits compared",
-        (Step("eq-busy-latency", sp.Eq(ell, busy_matmul_time()), "both limits are equal"),),
+        (
+            Step.of("eq-piece", ell_piece, piece_time, piece),
+            Step.of("eq-busy-latency", ell, busy_matmul_time, "both limits are equal"),
+        ),
     )
 
 
 @cache
 def critical_derivation() -> Derivation:
-    """The steps from the bottlenecks to the critical training compute."""
-    T, P, N, D, r = symbols("T P N D r")
+    """The steps from the bottlenecks to the critical training compute.
+
+    Examples
+    --------
+    >>> critical_derivation()["eq-nodes-needed"].agrees(T / (C * t))
+    Eq(N, T/(C*t))  [nodes to end in time]
+    """
+    fixed = critical_macs_fixed()
+    condition = sp.Le(nodes_needed(), _of_compute(largest_cluster()))
+    stretch = sp.Le(T, with_growth(fixed).subs(_at_start(fixed), T_fixed))
+    solved, grown, sheet, number = (
+        sp.Le(T, shown, evaluate=False)
+        for shown in (
+            _square(fixed),
+            _stretched(fixed),
+            _stretched(_of_hardware(fixed)),
+            _stretched(fixed.subs(r, TOKENS_PER_PARAMETER)),
+        )
+    )
+    twenty = "20 tokens for each parameter"
     return Derivation(
         "The critical training compute",
         (
-            Step("eq-training-macs", sp.Eq(T, training_macs()), "the cost of training"),
+            Step.of("eq-training-macs", T, training_macs, "the cost of training"),
             Step("eq-chinchilla", sp.Eq(D, r * P), "tokens in proportion to parameters"),
-            Step("eq-parameters", sp.Eq(P, parameters()), "the shape of the model"),
-            Step("eq-nodes-needed", sp.Eq(N, nodes_needed()), "nodes to end in time"),
-            Step("eq-largest-cluster", sp.Le(N, largest_cluster()), "nodes that can be kept busy"),
-            Step(
-                "eq-critical-condition",
-                sp.Le(nodes_needed(), largest_cluster_of_compute()),
-                "all in terms of T",
-            ),
-            Step("eq-critical-general", sp.Le(T, _shown(critical_macs())), "solved for T"),
-            Step(
-                "eq-critical-hardware",
-                sp.Le(T, _shown(critical_macs_of_hardware())),
-                "with the rates put in",
-            ),
-            Step(
-                "eq-critical",
-                sp.Le(T, _shown(critical_macs().subs(r, TOKENS_PER_PARAMETER))),
-                "20 tokens for each parameter",
-                numbers_put_in=True,
-            ),
+            Step.of("eq-parameters", P, parameters, "the shape of the model"),
+            Step.of("eq-nodes-needed", N, nodes_needed, "nodes to end in time"),
+            Step.of("eq-largest-cluster", N, largest_cluster, "nodes that can be kept busy", sp.Le),
+            Step("eq-critical-condition", condition, "all in terms of T", made_by=_of_compute),
+            Step("eq-critical-fixed", solved, "solved for T", made_by=critical_macs_fixed),
+            Step("eq-stretch", stretch, "the batch grows", made_by=with_growth),
+            Step("eq-critical-general", grown, "stretched", made_by=with_growth),
+            Step("eq-critical-hardware", sheet, "with the rates put in", made_by=_of_hardware),
+            Step("eq-critical", number, twenty, numbers_put_in=True),
         ),
     )
 
 
 @cache
 def latency_derivation() -> Derivation:
-    """The steps from the least time of a run to the latency limit."""
-    T, t, r = symbols("T t r")
+    """The steps from the least time of a run to the latency limit.
+
+    Examples
+    --------
+    >>> latency_derivation()["eq-run-time-again"]
+    t >= 4*D*L*ell/b  [the least run time]
+    """
+    fixed = latency_macs_fixed()
+    scaled = sp.Ge(t, _of_compute(latency.least_run_time()))
+    solved, grown, number = (
+        sp.Le(T, shown, evaluate=False)
+        for shown in (
+            _square(fixed),
+            _stretched(fixed),
+            _stretched(fixed.subs(r, TOKENS_PER_PARAMETER)),
+        )
+    )
+    twenty = "20 tokens for each parameter"
     return Derivation(
         "The latency limit",
         (
-            Step("eq-run-time-again", sp.Ge(t, latency.least_run_time()), "the least run time"),
-            Step("eq-run-time-scaled", sp.Ge(t, _scaled(latency.least_run_time())), "in T"),
-            Step("eq-latency-general", sp.Le(T, _shown(latency_macs())), "solved for T"),
-            Step(
-                "eq-latency",
-                sp.Le(T, _shown(latency_macs().subs(r, TOKENS_PER_PARAMETER))),
-                "20 tokens for each parameter",
-                numbers_put_in=True,
-            ),
+            Step.of("eq-run-time-again", t, latency.least_run_time, "the least run time", sp.Ge),
+            Step("eq-run-time-scaled", scaled, "in T", made_by=_of_compute),
+            Step("eq-latency-fixed", solved, "solved for T", made_by=latency_macs_fixed),
+            Step("eq-latency-general", grown, "stretched", made_by=with_growth),
+            Step("eq-latency", number, twenty, numbers_put_in=True),
         ),
     )
 
@@ -313,8 +457,7 @@ def cluster_at_limit(gpu: GPU | str, duration_s: float = QUARTER_S) -> dict[str,
     def value(expr: sp.Expr) -> float:
         return float(evaluate(expr, {free.name: known[free.name] for free in expr.free_symbols}))
 
-    P, D, d = symbols("P D d")
-    for name, expr in (("P", _scaled(P)), ("D", _scaled(D)), ("d", _scaled(d))):
+    for name, expr in (("P", _of_compute(P)), ("D", _of_compute(D)), ("d", _of_compute(d))):
         known[name] = value(expr)
     known["N"] = value(nodes_needed())
     known["N_TP"] = value(network.largest_tensor_parallelism())

@@ -124,7 +124,7 @@ def _arrow(
 def run_time_explorer() -> Explorer:
     """Least run time against training compute, with latency, batch, depth and duration on sliders."""
     t, L, L_0 = symbols("t L L_0")
-    run_time = limits.latency_derivation()["eq-run-time-scaled"].equation.rhs
+    run_time = limits.least_run_time_of_compute()
     return Explorer(
         name="run-time",
         title="However large the cluster",
