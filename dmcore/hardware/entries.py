@@ -54,8 +54,8 @@ class Accelerator:
         For each figure that is not from a data sheet, the rule or the measurement behind it.
     sources : mapping of str to str
         For each figure that is not assumed, a key of the bibliography.
-    year : int or None
-        When a generation of accelerators was announced; None for a version of one.
+    year : int
+        When a generation of accelerators was announced; 0 for a version of one.
     paper, page_grids : bool
         Whether the paper has it, and whether the page's figures compute its sweeps in advance.
     hypothesis : str
@@ -73,7 +73,7 @@ class Accelerator:
     status: Mapping[str, str]
     notes: Mapping[str, str]
     sources: Mapping[str, str]
-    year: int | None
+    year: int
     paper: bool
     page_grids: bool
     hypothesis: str
@@ -88,6 +88,11 @@ class Accelerator:
         """The assumed figures, with the rule of each."""
         assumed = (name for name, status in self.status.items() if status == "assumption")
         return MappingProxyType({name: self.notes[name] for name in assumed})
+
+    def mark(self, field: str) -> str:
+        """A sign of where a figure is from: "?" if assumed, "*" if measured, none for a data sheet."""
+        check_choice("field", field, self.status)
+        return {"assumption": "?", "measured": "*"}.get(self.status[field], "")
 
 
 # ------------------------------------------------------------------------------------ the file
@@ -311,7 +316,7 @@ def _with_origins(
         MappingProxyType(status),
         MappingProxyType(measured | assumed),
         MappingProxyType(cited),
-        entry.get("year"),
+        entry.get("year", 0),
         entry.get("paper", False),
         entry.get("page_grids", False),
         entry.get("hypothesis", ""),

@@ -6,7 +6,6 @@ Which accelerators there are, with the source of each figure, is in :mod:`dmcore
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from importlib import import_module
 
 from dmcore.algebra.checks import check_not_negative, check_positive, check_positive_integer
 
@@ -201,10 +200,3 @@ class GPU:
     def inter_node_bytes_per_s(self) -> float:
         """Bandwidth of one GPU beyond its node, both directions together, in bytes/s."""
         return self.network[min(1, len(self.network) - 1)].bytes_per_s
-
-
-def __getattr__(name: str) -> object:
-    # Until every branch has followed: the catalog was here once.
-    if name in ("GPUS", "get_gpu"):
-        return getattr(import_module("dmcore.hardware.catalog"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

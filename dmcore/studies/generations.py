@@ -7,7 +7,7 @@ closed forms and to the simulator, and held against the runs of their time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property, partial
 from types import MappingProxyType
 
@@ -60,9 +60,8 @@ ALEXNET = TrainingRun("AlexNet", "epoch2024models", 2012.92, 4.7e17, estimated=T
 LAST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
 
-@dataclass(frozen=True)
-class Generation:
-    """An accelerator in its time: an entry of the catalog that has a year.
+class Generation(Accelerator):
+    """An accelerator in its time: an entry of the catalog that has a year, and what follows from it.
 
     Examples
     --------
@@ -70,28 +69,6 @@ class Generation:
     >>> card.year, f"{card.critical_flop:.1e} FLOP", card.mark("efficiency")
     (2010, '1.5e+27 FLOP', '*')
     """
-
-    accelerator: Accelerator
-
-    @property
-    def gpu(self) -> GPU:
-        """Its figures."""
-        return self.accelerator.gpu
-
-    @property
-    def name(self) -> str:
-        """Its name in the catalog."""
-        return self.gpu.name
-
-    @property
-    def year(self) -> int:
-        """When it was announced."""
-        return self.accelerator.year or 0
-
-    @property
-    def status(self) -> Mapping[str, str]:
-        """Where each figure is from, see :class:`~dmcore.hardware.entries.Accelerator`."""
-        return self.accelerator.status
 
     @cached_property
     def nanobatch_tokens(self) -> float:
@@ -118,11 +95,6 @@ class Generation:
         """Where linear scaling ends, see :func:`linear_scaling`."""
         return linear_scaling(self.gpu)
 
-    def mark(self, field: str) -> str:
-        """A sign of where a figure is from: "?" if assumed, "*" if measured, none for a data sheet."""
-        check_choice("field", field, self.status)
-        return {"assumption": "?", "measured": "*"}.get(self.status[field], "")
-
     @property
     def symbols(self) -> dict[str, float]:
         """What the closed forms take, see :func:`~dmcore.hardware.variants.closed_form_values`."""
@@ -132,8 +104,8 @@ class Generation:
 #: Generations by name, oldest first, read-only: every accelerator of the catalog that has a year.
 GENERATIONS: Mapping[str, Generation] = MappingProxyType(
     {
-        it.name: Generation(it)
-        for it in sorted(ACCELERATORS.values(), key=lambda it: it.year or 0)
+        it.name: Generation(**vars(it))
+        for it in sorted(ACCELERATORS.values(), key=lambda it: it.year)
         if it.year
     }
 )
