@@ -22,7 +22,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 TEXT_TYPES = {"text/plain", "text/markdown", "text/latex"}
-TIMEOUT = 120
+TIMEOUT = 600
 
 Notebook = dict[str, Any]
 Cell = dict[str, Any]

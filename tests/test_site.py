@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import pkgutil
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -16,13 +14,13 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import nbformat
 import pytest
+import small_book
 import yaml
 
 import dmcore
 from dmcore.algebra.symbols import SYMBOLS
 
 ROOT = Path(__file__).parents[1]
-CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
 LOADING_ATTRIBUTES = {"src", "srcset", "poster", "data", "background", "xlink:href", "action"}
 LOADING_LINKS = {
     "stylesheet",
@@ -262,7 +260,7 @@ def test_own_logo_and_favicon(site, pages):
 
 @pytest.mark.site
 def test_no_dead_launch_button(pages):
-    if CONFIG["repository"]["url"]:
+    if small_book.CONFIG["repository"]["url"]:
         pytest.skip("the repository has an address, so there are launch buttons")
     for path, page in pages.items():
         assert "launch-buttons" not in page.text, path
@@ -272,33 +270,22 @@ def test_no_dead_launch_button(pages):
 def test_launch_buttons_with_an_address(site, tmp_path):
     """With the one line filled in, a notebook's page links to Binder and Colab, and tells of Colab."""
     address = "https://github.com/someone/book"
-    config = {**CONFIG, "repository": {"url": address, "branch": "main"}}
-    config["sphinx"]["local_extensions"] = {
-        name: str(ROOT / folder) for name, folder in CONFIG["sphinx"]["local_extensions"].items()
-    }
-    for name in ("book/_static", "book/references.bib"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "_build").mkdir()
-    (tmp_path / "_build/web").symlink_to(site.parent / "web")
-    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters: [{file: trial}]\n")
     (told,) = re.findall(
         r"^:+{with-address}\n.*?^:+$",
         (ROOT / "book/how_to_read.md").read_text("utf-8"),
         re.MULTILINE | re.DOTALL,
     )
     running = "---\njupytext: {text_representation: {format_name: myst}}\n---\n"
-    (tmp_path / "index.md").write_text(f"{running}# Book\n\n{told}\n", "utf-8")
     trial = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Trial")])
-    nbformat.write(trial, tmp_path / "trial.ipynb")
-    build = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-book"), "build", "-q", tmp_path],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "NO_COLOR": "1"},
+    (tmp_path / "_build").mkdir()
+    (tmp_path / "_build/web").symlink_to(site.parent / "web")
+    built = small_book.build(
+        tmp_path,
+        {"trial": trial},
+        index=f"{running}# Book\n\n{told}\n",
+        repository={"url": address, "branch": "main"},
     )
-    assert build.returncode == 0, build.stderr
+    assert built.returncode == 0, built.stderr
     page = read_page((tmp_path / "_build/html/trial.html").read_text("utf-8"))
     assert "https://mybinder.org/v2/gh/someone/book/main?urlpath=lab/tree/trial.ipynb" in page.links
     assert (

@@ -1,12 +1,14 @@
 """Runs the notebooks that have to be run, one on each core, before myst-nb would run them in turn.
 
-What comes out goes into the cache from which myst-nb reads. A notebook that fails does not, so that
-myst-nb runs it again and reports it.
+What comes out goes into the cache from which myst-nb reads. If notebooks fail, the build ends with the
+name of each and the reason.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,35 +19,51 @@ from myst_nb.core.read import create_nb_reader
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import SphinxError
 from sphinx.util.display import status_iterator
 
 # Each kernel would warn that others on this machine might listen to it.
 KERNEL_ARGUMENTS = ["--log-level=ERROR"]
+# The kernel of the environment in which the book is built, whatever else is installed.
+KERNEL = "python3"
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class NotebookError(SphinxError):
+    """Notebooks cannot be run."""
+
+    category = "Notebooks that cannot be run"
 
 
 def _execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
     if app.config.nb_execution_mode != "cache" or not app.config.nb_execution_cache_path:
         return
     cache = get_cache(app.config.nb_execution_cache_path)
-    notebooks = [(path, _notebook(env, path)) for path in map(env.doc2path, sorted(pages))]
-    lacking = [
-        (path, notebook)
-        for path, notebook in notebooks
-        if notebook is not None and not _is_kept(cache, notebook)
+    notebooks = [
+        (str(env.doc2path(page)), notebook)
+        for page in sorted(pages)
+        if (notebook := _notebook(env, str(env.doc2path(page)))) is not None
     ]
+    _require_kernel(notebooks)
+    lacking = [job for job in notebooks if not _is_kept(cache, job[1])]
     if not lacking:
         return
 
     def run(job: tuple[str, NotebookNode]) -> ExecutionResult:
         path, notebook = job
-        return single_nb_execution(
-            notebook,
-            cwd=str(Path(path).parent),
-            timeout=app.config.nb_execution_timeout,
-            allow_errors=False,
-            extra_arguments=KERNEL_ARGUMENTS,
-        )
+        folder = str(Path(path).parent)
+        try:
+            return single_nb_execution(
+                notebook,
+                cwd=folder,
+                timeout=app.config.nb_execution_timeout,
+                allow_errors=False,
+                extra_arguments=KERNEL_ARGUMENTS,
+            )
+        except Exception as error:  # such as a kernel that dies: told with the others, below
+            return ExecutionResult(notebook, folder, 0, error)
 
+    failures = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for (path, _), result in status_iterator(
             zip(lacking, pool.map(run, lacking), strict=True),
@@ -55,9 +73,53 @@ def _execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
             app.verbosity,
             lambda done: Path(done[0][0]).stem,
         ):
-            if result.err is None:
-                bundle = CacheBundleIn(result.nb, path, data={"execution_seconds": result.time})
-                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            if result.err is not None:
+                reason = COLOR.sub("", str(result.err)).strip()
+                failures.append(f"{path}: {type(result.err).__name__}\n{reason}")
+                continue
+            join_streams(result.nb)
+            bundle = CacheBundleIn(result.nb, path, data={"execution_seconds": result.time})
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    if failures:
+        raise NotebookError("\n\n".join(failures))
+
+
+def _require_kernel(notebooks: list[tuple[str, NotebookNode]]) -> None:
+    """An editor may store the name of a kernel that only its author has."""
+    named = (
+        (path, notebook.metadata.get("kernelspec", {}).get("name", KERNEL))
+        for path, notebook in notebooks
+    )
+    wrong = [
+        f"{path}: its kernel must be {KERNEL}, got {name!r}"
+        for path, name in named
+        if name != KERNEL
+    ]
+    if wrong:
+        raise NotebookError("\n".join([*wrong, "make normalize mends it"]))
+
+
+def join_streams(notebook: NotebookNode) -> None:
+    """Join what a cell wrote to one stream in a row: where it is cut is a matter of time.
+
+    myst-nb's own way (``nb_merge_streams``) ends a line at each cut.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = list(_joined(cell.outputs))
+
+
+def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    last: NotebookNode | None = None
+    for output in outputs:
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+            continue
+        if last:
+            yield last
+        last = output
+    if last:
+        yield last
 
 
 def _notebook(env: BuildEnvironment, path: str) -> NotebookNode | None:

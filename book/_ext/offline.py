@@ -124,8 +124,10 @@ def node_modules(build: Path) -> Path:
 
 
 def _configure(app: Sphinx, config: Config) -> None:
-    code = [*sorted((ROOT / "dmcore").rglob("*.py")), ROOT / "requirements.lock"]
-    executions = _digest(code)
+    package = sorted((ROOT / "dmcore").rglob("*.py"))
+    executions = _digest(
+        [*package, ROOT / "requirements.lock", Path(__file__).with_name("execute.py")]
+    )
     # A notebook's output depends on the package too, so each state of the package has its own cache,
     # and a change of it (or of the extensions) makes Sphinx read every page again.
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executions)
