@@ -16,6 +16,7 @@ import nbformat
 import pytest
 import small_book
 import yaml
+from notebook_form import IGNORE_TAG
 
 import dmcore
 from dmcore.algebra.symbols import SYMBOLS
@@ -73,6 +74,46 @@ class _Reader(HTMLParser):
 
     def handle_endtag(self, _tag):
         self._style = False
+
+
+class _Outputs(HTMLParser):
+    """Text outputs of a page: of each code cell its tags, and kind and text of each output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells: list[tuple[set[str], list[tuple[str, str]]]] = []
+        self._kind = ""
+        self._text: list[str] | None = None
+
+    def handle_starttag(self, tag, attrs):
+        classes = set((dict(attrs).get("class") or "").split())
+        if tag == "div" and {"cell", "container"} <= classes:
+            self.cells.append((classes, []))
+        elif tag == "div" and "output" in classes:
+            self._kind = next(iter({"stream", "text_plain"} & classes), "")
+        elif tag == "pre" and self._kind:
+            self._text = []
+
+    def handle_data(self, data):
+        if self._text is not None:
+            self._text.append(data)
+
+    def handle_endtag(self, tag):
+        if tag == "pre" and self._text is not None:
+            self.cells[-1][1].append((self._kind, "".join(self._text)))
+            self._kind, self._text = "", None
+
+
+def stored_outputs(cell) -> list[tuple[str, str]]:
+    """The same of a stored cell: what it printed, and results that are nothing but text."""
+    found = [
+        ("stream", output["text"])
+        if output["output_type"] == "stream"
+        else ("text_plain", output["data"]["text/plain"])
+        for output in cell["outputs"]
+        if output["output_type"] == "stream" or set(output["data"]) == {"text/plain"}
+    ]
+    return [(kind, text.removesuffix("\n") + "\n") for kind, text in found]
 
 
 def css_loads(css: str) -> list[str]:
@@ -233,6 +274,23 @@ def test_every_notebook_can_be_downloaded(site, pages):
         assert offered, f"{chapter} offers no notebook"
         for address in offered:
             nbformat.validate(nbformat.read(target(page, address), as_version=4))
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("chapter", [name for name in chapters() if name.startswith("notebooks/")])
+def test_outputs_are_those_that_are_stored(site, chapter):
+    """To the last blank: a table that is printed keeps its lines on the page."""
+    page = _Outputs()
+    page.feed((site / f"{chapter}.html").read_text("utf-8"))
+    notebook = nbformat.read(ROOT / f"{chapter}.ipynb", as_version=4)
+    stored = [cell for cell in notebook.cells if cell["cell_type"] == "code"]
+    assert len(page.cells) == len(stored)
+    compared = 0
+    for (classes, outputs), cell in zip(page.cells, stored, strict=True):
+        if f"tag_{IGNORE_TAG}" not in classes:
+            assert outputs == stored_outputs(cell), cell["source"]
+            compared += len(outputs)
+    assert compared > 0
 
 
 @pytest.mark.site
