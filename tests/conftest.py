@@ -26,6 +26,14 @@ CHROMIUM_FLAGS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as the tests of the model all that need nothing but the package."""
+    for item in items:
+        if not any(map(item.get_closest_marker, ("site", "browser", "wheel"))):
+            item.add_marker("model")
+
+
 @pytest.fixture(scope="session")
 def site():
     """The folder of the built site."""
