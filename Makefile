@@ -1,4 +1,5 @@
-# make help lists the commands. The environment is in .venv, what is built in _build.
+# make help lists the commands. The environment is in .venv, what is built in _build. Every recipe also
+# runs on macOS as it comes: GNU make 3.81, which knows no .SHELLFLAGS, bash 3.2 and BSD tools.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
@@ -8,6 +9,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+# The npm packages that the site is built with; make clean keeps them
+WEB := _build/web/.ready
+LOWEST := _build/lowest
 SITE := _build/html
 PORT ?= 8000
 JOBS ?= 2
@@ -20,12 +24,17 @@ help:  ## List the commands
 		while IFS='|' read -r name what; do printf '%-16s %s\n' "$$name" "$$what"; done
 
 .PHONY: env
-env: $(READY)  ## Make the environment in .venv
+env: $(READY) $(WEB)  ## Make the environment in .venv, and fetch all that the build needs
 
 $(READY): requirements.txt requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --retries 2 -r requirements.txt || \
+		{ echo "The Python packages could not be installed; pip says above why. It needs a network."; exit 1; }
+	@touch $@
+
+$(WEB): $(wildcard book/_web/*.json) book/_web/.npmrc | $(READY)
+	$(BIN)/python book/_ext/offline.py
 	@touch $@
 
 .PHONY: book
@@ -54,27 +63,41 @@ normalize: env  ## Bring every notebook to stored form without running it
 # Each check says when it starts and how long it took; all are run, and any that failed is named last.
 .PHONY: test
 test: env  ## Run all checks
-	@failed=(); \
+	@failed=""; \
 	check() { \
 		local name=$$1 begin=$$SECONDS outcome=ok; shift; \
 		echo "== $$name"; \
-		"$$@" || { outcome=FAILED; failed+=("$$name"); }; \
+		"$$@" || { outcome=FAILED; failed="$$failed$$name; "; }; \
 		echo "== $$name: $$outcome, $$((SECONDS - begin)) s"; \
 	}; \
 	rm -rf $(SITE); \
 	check "ruff" $(BIN)/ruff check .; \
 	check "mypy" $(BIN)/mypy; \
 	check "stored form of notebooks" $(BIN)/python tests/notebook_form.py $(NOTEBOOKS); \
-	check "nbval" $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 \
+	check "nbval" $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 		-p no:benchmark -n $(JOBS) --dist loadfile -q $(NOTEBOOKS); \
 	check "site" $(BUILD) --all -q; \
 	check "pytest" $(BIN)/pytest -n $(JOBS) --dist worksteal --benchmark-disable; \
-	if (($${#failed[@]})); then printf '== failed: %s\n' "$${failed[@]}"; exit 1; fi; \
+	check "search on a plain processor" $(BIN)/python tests/portable.py --short; \
+	if [ -n "$$failed" ]; then echo "== failed: $${failed%; }"; exit 1; fi; \
 	echo "== all checks: ok, $$SECONDS s"
 
 .PHONY: map
 map: env  ## Draw the rooms of the package, as their imports are, into the README
 	$(BIN)/python tests/rooms.py
+
+.PHONY: portable
+portable: env  ## Run the tests of the model and the notebooks as on another machine
+	$(BIN)/python tests/portable.py --jobs $(JOBS)
+
+# What old versions of others say of each other is not ours to mend, hence the ignored warnings.
+.PHONY: lowest
+lowest: env  ## Run the tests of the model at the lowest versions that requirements.txt allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	grep -vE '^-' requirements.txt | $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python \
+		--resolution lowest-direct --only-binary :all: -r -
+	PYTHONPATH="$(CURDIR)" $(LOWEST)/bin/python -m pytest -m model -n $(JOBS) --dist worksteal \
+		--benchmark-disable -W ignore::DeprecationWarning
 
 .PHONY: bench
 bench: env  ## Time the parts that have to be fast: the simulator, and the figures of the built site
@@ -82,16 +105,17 @@ bench: env  ## Time the parts that have to be fast: the simulator, and the figur
 
 .PHONY: lock
 lock: env  ## Renew requirements.lock from requirements.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
-	grep -vE '^-' requirements.txt | $(BIN)/uv pip compile --upgrade --universal --python-version 3.11 \
-		--no-header --no-annotate --output-file requirements.lock -
-	@sed -i '/^$$/d' requirements.lock
+	@mkdir -p _build
+	grep -vE '^-' requirements.txt | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--no-header --no-annotate --output-file _build/requirements.lock -
+	grep -v '^$$' _build/requirements.lock > requirements.lock
 
 .PHONY: web-lock
 web-lock: env  ## Renew the lock of the npm packages in book/_web
 	cd book/_web && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only
 
 .PHONY: clean
-clean:  ## Remove what was built; the environment stays
-	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+clean:  ## Remove what was built; the environment and the npm packages stay
+	if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name web -exec rm -rf {} +; fi
+	rm -rf .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find book dmcore notebooks tests -name __pycache__ -prune -exec rm -rf {} +

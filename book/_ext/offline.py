@@ -4,6 +4,8 @@ A published page loads nothing from outside, so whatever a page needs from npm i
 by the versions and hashes of ``book/_web/package-lock.json``, and copied into the site. To add a
 package, name it in ``book/_web/package.json``, renew the lock (``make web-lock``) and add a line to
 :data:`VENDORED`.
+
+``make env`` runs this file as a program, which fetches the packages, so that a build needs no network.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "book" / "_web"
 WEB_FILES = ("package.json", "package-lock.json", ".npmrc")
+#: Seconds that fetching them may take, on a slow line.
+FETCH_TIMEOUT = 300
 
 
 @dataclass(frozen=True)
@@ -107,15 +111,24 @@ def node_modules(build: Path) -> Path:
         for name in WEB_FILES:
             shutil.copy(WEB / name, partial / name)
         logger.info("fetching npm packages into %s", home)
-        done = subprocess.run(
-            [node_program("npm"), "ci"],
-            cwd=partial,
-            env=node_environment(),
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise ExtensionError(f"npm ci failed:\n{done.stdout}{done.stderr}")
+        try:
+            subprocess.run(
+                [node_program("npm"), "ci"],
+                cwd=partial,
+                env=node_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                timeout=FETCH_TIMEOUT,
+                check=True,
+            )
+        except subprocess.SubprocessError as error:
+            shutil.rmtree(partial)
+            raise ExtensionError(
+                "the npm packages of book/_web could not be fetched. With a network, `make env` fetches "
+                f"them once and for all:\n{error}\n{error.output or ''}"
+            ) from error
         try:
             partial.rename(home)
         except OSError:  # another build was first
@@ -172,3 +185,10 @@ def _digest(paths: list[Path]) -> str:
         if path.is_file():
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    try:
+        print(f"npm packages are in {node_modules(ROOT / '_build')}")
+    except ExtensionError as error:
+        sys.exit(str(error))
