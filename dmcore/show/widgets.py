@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import floor, log10
-from typing import Any
+from typing import Any, Protocol
 
 import ipywidgets as ipw
 
 from dmcore.algebra.derivation import building_page
 from dmcore.algebra.numbers import readable
-from dmcore.show.cluster import ClusterFigure
 from dmcore.show.explorer import Explorer, Menu, Slider
-from dmcore.show.page import GridFigure, LiveFigure
+from dmcore.show.page import GridFigure, LiveFigure, Runs
 from dmcore.show.plots import SvgFigure, draw_explorer
 
 __all__ = ["explore", "interact"]
 
 
-def explore(explorer: Explorer | GridFigure | ClusterFigure) -> Any:
+class Simulated(Protocol):
+    """A figure of runs that are simulated anew for each setting, as of a cluster of the reader's own.
+
+    Known by what it can do, so that a chapter without a simulation loads no simulator.
+    """
+
+    @property
+    def controls(self) -> tuple[Slider | Menu, ...]:
+        """Sliders and menus."""
+
+    @property
+    def start(self) -> GridFigure:
+        """Its picture and facts at the start."""
+
+    def runs(self, values: Mapping[str, float]) -> Runs:
+        """What is simulated at some settings."""
+
+    def still(self, runs: Runs | None = None) -> SvgFigure:
+        """The picture of some runs."""
+
+
+def explore(explorer: Explorer | GridFigure | Simulated) -> Any:
     """The figure of an explorer, of simulated runs, or of a cluster to simulate, with its controls.
 
     Returns
     -------
-    ipywidgets.VBox or LiveFigure or GridFigure or ClusterFigure
+    ipywidgets.VBox or LiveFigure or GridFigure or Simulated
         A widget in a kernel; while the book is built, a figure that the page's script makes live.
     """
-    if isinstance(explorer, ClusterFigure):
-        return explorer if building_page() else _simulate(explorer)
     if isinstance(explorer, GridFigure):
         return explorer if building_page() else _pick(explorer)
+    if not isinstance(explorer, Explorer):
+        return explorer if building_page() else _simulate(explorer)
     if building_page():
         return LiveFigure(explorer)
 
@@ -89,7 +109,7 @@ def _pick(figure: GridFigure) -> ipw.VBox:
     return interact(lambda **given: figure.still(tuple(given.values())), choices=choices)
 
 
-def _simulate(figure: ClusterFigure) -> ipw.VBox:
+def _simulate(figure: Simulated) -> ipw.VBox:
     def draw(**values: float) -> str:
         runs = figure.runs(values)
         facts = figure.start.facts
