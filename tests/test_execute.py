@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 import small_book
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +28,7 @@ print("  c")
 
 @pytest.fixture(scope="module")
 def execute():
+    sys.path.insert(0, str(ROOT / "book/_ext"))  # where it finds its neighbours
     spec = importlib.util.spec_from_file_location("execute", ROOT / "book/_ext/execute.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -101,3 +105,14 @@ def test_notebook_of_another_kernel_is_told(tmp_path):
     assert "foreign.ipynb: its kernel must be python3, got 'my-laptop'" in built.stderr
     assert "make normalize" in built.stderr
     assert "fine.ipynb" not in built.stderr
+
+
+def test_what_was_run_before_a_module_changed_is_run_again(execute, tmp_path):
+    cache = get_cache(tmp_path)
+    made = notebook("print(1)")
+    data = {"execution_seconds": 1.0, execute.REACHED: "as it was"}
+    cache.cache_notebook_bundle(CacheBundleIn(made, "x.ipynb", data=data), check_validity=False)
+    assert not execute._is_kept(cache, notebook("print(2)"), "as it was")
+    assert execute._is_kept(cache, made, "as it was")
+    assert not execute._is_kept(cache, made, "changed")
+    assert not execute._is_kept(cache, made, "as it was"), "what is old is taken out"

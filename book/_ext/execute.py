@@ -2,6 +2,9 @@
 
 What comes out goes into the cache from which myst-nb reads. If notebooks fail, the build ends with the
 name of each and the reason.
+
+A notebook is run again when its code changes, or a module of the package that its code reaches
+(book/_ext/closure.py): a change of one study does not run all chapters.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from closure import Closure
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
@@ -26,6 +30,9 @@ from sphinx.util.display import status_iterator
 KERNEL_ARGUMENTS = ["--log-level=ERROR"]
 # The kernel of the environment in which the book is built, whatever else is installed.
 KERNEL = "python3"
+ROOT = Path(__file__).resolve().parents[2]
+# Under which an execution keeps the digest of the modules that it reached.
+REACHED = "reached"
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -39,13 +46,15 @@ def _execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
     if app.config.nb_execution_mode != "cache" or not app.config.nb_execution_cache_path:
         return
     cache = get_cache(app.config.nb_execution_cache_path)
+    closure = Closure(ROOT)
     notebooks = [
         (str(env.doc2path(page)), notebook)
         for page in sorted(pages)
         if (notebook := _notebook(env, str(env.doc2path(page)))) is not None
     ]
     _require_kernel(notebooks)
-    lacking = [job for job in notebooks if not _is_kept(cache, job[1])]
+    digests = {path: _digest(closure, notebook) for path, notebook in notebooks}
+    lacking = [job for job in notebooks if not _is_kept(cache, job[1], digests[job[0]])]
     if not lacking:
         return
 
@@ -78,7 +87,8 @@ def _execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
                 failures.append(f"{path}: {type(result.err).__name__}\n{reason}")
                 continue
             join_streams(result.nb)
-            bundle = CacheBundleIn(result.nb, path, data={"execution_seconds": result.time})
+            data = {"execution_seconds": result.time, REACHED: digests[path]}
+            bundle = CacheBundleIn(result.nb, path, data=data)
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     if failures:
         raise NotebookError("\n\n".join(failures))
@@ -129,15 +139,38 @@ def _notebook(env: BuildEnvironment, path: str) -> NotebookNode | None:
     return reader and reader.read(text)
 
 
-def _is_kept(cache: JupyterCacheAbstract, notebook: NotebookNode) -> bool:
+def _digest(closure: Closure, notebook: NotebookNode) -> str:
+    """Of what the outputs of a notebook hang on in the package."""
+    return closure.digest(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def _is_kept(cache: JupyterCacheAbstract, notebook: NotebookNode, digest: str) -> bool:
+    """Whether the cache has the notebook as it would come out now; what is old is taken out of it."""
     try:
-        cache.match_cache_notebook(notebook)
+        record = cache.match_cache_notebook(notebook)
     except KeyError:
+        return False
+    if record.data.get(REACHED) != digest:
+        cache.remove_cache(record.pk)
         return False
     return True
 
 
+def _outdated(_app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
+    """Pages of notebooks whose modules have changed since they were read."""
+    closure = Closure(ROOT)
+    known: dict[str, str] = getattr(env, "book_reached", {})
+    now = {}
+    for page in env.found_docs:
+        notebook = _notebook(env, str(env.doc2path(page)))
+        if notebook is not None:
+            now[page] = _digest(closure, notebook)
+    env.book_reached = now  # type: ignore[attr-defined]
+    return [page for page, digest in sorted(now.items()) if known.get(page) != digest]
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension."""
+    app.connect("env-get-outdated", _outdated)
     app.connect("env-before-read-docs", _execute)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

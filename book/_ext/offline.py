@@ -137,14 +137,14 @@ def node_modules(build: Path) -> Path:
 
 
 def _configure(app: Sphinx, config: Config) -> None:
-    package = sorted((ROOT / "dmcore").rglob("*.py"))
-    executions = _digest(
-        [*package, ROOT / "requirements.lock", Path(__file__).with_name("execute.py")]
-    )
-    # A notebook's output depends on the package too, so each state of the package has its own cache,
-    # and a change of it (or of the extensions) makes Sphinx read every page again.
-    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executions)
-    config.book_sources = executions + _digest(sorted(Path(__file__).parent.glob("*")))
+    # Executions are kept under what all of them hang on; what of the package each notebook hangs on is
+    # kept with it (book/_ext/execute.py).
+    shared = _digest([ROOT / "requirements.lock", Path(__file__).with_name("execute.py")])
+    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / shared)
+    # Symbols are typeset on every page, so that a change of them (or of the extensions, the data or the
+    # bibliography) makes Sphinx read all pages again.
+    symbols = _digest([ROOT / "dmcore" / "algebra" / "symbols.py"])
+    config.book_sources = shared + symbols + _digest(sorted(Path(__file__).parent.glob("*")))
 
 
 def _install_assets(app: Sphinx) -> None:
