@@ -207,6 +207,12 @@ def test_own_entry_may_build_on_another_of_its_file(read):
     assert found["more"].matmul_latency_s == found["B300 HGX"].matmul_latency_s / 2
 
 
+def test_own_defaults_go_before_the_packages(read):
+    text = "[family.default]\nmatmul_latency_us = 9\n" + B300.replace('base = "Blackwell"\n', "")
+    assert read(text)["B300 HGX"].matmul_latency_s == 9e-6
+    assert read(text)["B300 HGX"].sms == GPUS["H100 SXM"].sms
+
+
 def test_figures_given_anew_lose_the_old_origin(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('[accelerator.new]\nbase = "H100 SXM"\nefficiency = 0.8\nsource = "own"\n')
@@ -227,6 +233,7 @@ def test_figures_given_anew_lose_the_old_origin(tmp_path):
         ("hbm_GB = 288", "hbm_TB = 1", "key must be one of .*'hbm_GB'.*, got 'hbm_TB'"),
         ("year = 2025", "efficiency = 1.5", "efficiency must be above 0 and at most 1, got 1.5"),
         ("year = 2025", "year = 'soon'", "year must be a whole number"),
+        ("= 2500", "= inf", "peak_TFLOP_per_s must be positive and finite, got inf"),
         ("year = 2025", "paper = 1", "paper must be true or false, got 1"),
         ("year = 2025", "sms = 1.5", "sms must be a whole number"),
         ("year = 2025", "max_clock_MHz = 1000", "peak_TFLOP_per_s must be what rate"),
@@ -251,6 +258,7 @@ def test_bad_entries_are_refused(read, old, new, message):
     [
         ("[accelerator", "mine.toml must be a TOML file"),
         ("[gpu.mine]", "mine.toml: table must be one of 'family', 'accelerator', got 'gpu'"),
+        ("accelerator = 3", "mine.toml: accelerator must be a table of entries, got 3"),
         ("[accelerator]\nmine = 3", "mine.toml, 'mine' must be a table, got 3"),
         ("[family.mine]\nprice = 3", "mine.toml, family 'mine': key must be one of"),
     ],

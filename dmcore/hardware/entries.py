@@ -106,6 +106,10 @@ def _share(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be above 0 and at most 1, got {value!r}")
 
 
+def _finite(name: str, value: Any) -> None:
+    check_positive(name, value, finite=True)
+
+
 def _flag(name: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, got {value!r}")
@@ -118,20 +122,20 @@ def _text(name: str, value: Any) -> None:
 
 #: The figures of an entry: the field of a GPU, its unit there, and what is allowed.
 _FIGURES: Mapping[str, tuple[str, Decimal | int, _Check]] = {
-    "peak_TFLOP_per_s": ("peak_flop_per_s", 10**12, check_positive),
-    "flop_per_clock_per_thread": ("flop_per_clock_per_thread", 1, check_positive),
+    "peak_TFLOP_per_s": ("peak_flop_per_s", 10**12, _finite),
+    "flop_per_clock_per_thread": ("flop_per_clock_per_thread", 1, _finite),
     "sms": ("sms", 1, check_positive_integer),
-    "max_clock_MHz": ("max_clock_hz", 10**6, check_positive),
+    "max_clock_MHz": ("max_clock_hz", 10**6, _finite),
     "efficiency": ("efficiency", 1, _share),
     "l2_TB_per_s": ("l2_bytes_per_s", 10**12, check_positive),
-    "l2_per_hbm": ("l2_per_hbm", 1, check_positive),
+    "l2_per_hbm": ("l2_per_hbm", 1, _finite),
     "l2_MiB": ("l2_bytes", MIB, check_positive),
     "hbm_TB_per_s": ("hbm_bytes_per_s", 10**12, check_positive),
     "hbm_GB": ("hbm_bytes", 10**9, check_positive),
     "distributed_shared_memory": ("distributed_shared_memory", 1, _flag),
     "matmul_latency_us": ("matmul_latency_s", Decimal("1e-6"), check_not_negative),
     "hop_latency_us": ("latency_s", Decimal("1e-6"), check_not_negative),
-    "latency_divided_by": ("latency_divided_by", 1, check_positive),
+    "latency_divided_by": ("latency_divided_by", 1, _finite),
     "registers_KiB_per_block": ("register_bytes_per_block", KIB, check_positive),
     "blocks_per_sm": ("blocks_per_sm", 1, check_positive_integer),
     "threads_per_sm": ("threads_per_sm", 1, check_positive_integer),
@@ -149,6 +153,7 @@ _TAGS: Mapping[str, _Check] = {
     "page_grids": _flag,
 }
 _NOTES = ("measured", "assumed", "sources")
+_NOTHING: Mapping[str, Any] = {kind: {} for kind in _NOTES}
 _REQUIRED = ("hbm_TB_per_s", "hbm_GB", "network", "source")
 
 
@@ -370,12 +375,14 @@ def read(
         found = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
     except ValueError as reason:
         raise ValueError(f"{file.name} must be a TOML file: {reason}") from reason
-    for key in found:
-        check_choice(f"{file.name}: table", key, ("family", "accelerator"))
     families, entries, made = dict(families), dict(entries), {}
+    for key, table in found.items():
+        check_choice(f"{file.name}: table", key, ("family", "accelerator"))
+        if not isinstance(table, dict):
+            raise ValueError(f"{file.name}: {key} must be a table of entries, got {table!r}")
     for name, entry in found.get("family", {}).items():
         given = _checked(f"{file.name}, family {name!r}", entry)
-        families[name] = _over(families["default"], given) if name != "default" else given
+        families[name] = _over(families.get("default", _NOTHING), given)
         noted = {key for kind in _NOTES for key in given[kind]}
         families[name]["of members"] = {key for key in noted if key not in given}
     for name, entry in found.get("accelerator", {}).items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property, partial
+from math import prod
 from types import MappingProxyType
 
 import sympy as sp
@@ -276,13 +277,10 @@ def factors(old: str, new: str) -> dict[str, float]:
     def power(name: str) -> float:
         return float(limits.elasticity(formula, symbols(name)[0]).subs(alpha, 0))
 
-    found = {}
-    for part, names in _PARTS.items():
-        product = 1.0
-        for name in names:
-            product *= (after[name] / before[name]) ** power(name)
-        found[part] = product
-    return found
+    return {
+        part: prod((after[name] / before[name]) ** power(name) for name in names)
+        for part, names in _PARTS.items()
+    }
 
 
 # --------------------------------------------------------------------------------- runs over time
