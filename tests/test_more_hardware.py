@@ -213,6 +213,13 @@ def test_own_defaults_go_before_the_packages(read):
     assert read(text)["B300 HGX"].sms == GPUS["H100 SXM"].sms
 
 
+def test_inherited_figures_keep_their_source():
+    sources = ACCELERATORS["H200 SXM"].sources
+    assert sources["hbm_bytes"] == "nvidia2023h200"
+    assert sources["sms"] == sources["network[0]"] == "nvidia2022h100"
+    assert sources["network[1]"] == "nvidia2024basepod"
+
+
 def test_figures_given_anew_lose_the_old_origin(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('[accelerator.new]\nbase = "H100 SXM"\nefficiency = 0.8\nsource = "own"\n')

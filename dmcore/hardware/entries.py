@@ -152,6 +152,14 @@ _TAGS: Mapping[str, _Check] = {
     "paper": _flag,
     "page_grids": _flag,
 }
+#: Figures that only help to make those of a GPU.
+_OF_NO_STATUS = {
+    "peak_TFLOP_per_s",
+    "l2_per_hbm",
+    "hop_latency_us",
+    "latency_divided_by",
+    "word_bytes",
+}
 _NOTES = ("measured", "assumed", "sources")
 _NOTHING: Mapping[str, Any] = {kind: {} for kind in _NOTES}
 _REQUIRED = ("hbm_TB_per_s", "hbm_GB", "network", "source")
@@ -221,15 +229,21 @@ def _over(base: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     """An entry on top of its base.
 
     A figure given anew loses what the base says of its origin, unless a family says it of figures that
-    it leaves to its members.
+    it leaves to its members. The others keep the base's source.
     """
     given = {key for key in entry if key in _FIGURES} | {*entry["measured"], *entry["assumed"]}
     if "network" in entry:
         given |= {key for kind in _NOTES for key in base[kind] if key.startswith("network[")}
     given -= base.get("of members", set()) - {*entry["measured"], *entry["assumed"]}
     inherited = {key: base[key] for key in (*_FIGURES, "network", "source") if key in base}
+    before = {kind: base[kind] for kind in _NOTES}
+    if "source" in base:
+        levels = {f"network[{place}]" for place in range(len(base.get("network", ())))}
+        given |= levels if "network" in entry else set()
+        known = (levels | (_FIGURES.keys() & base)) - _OF_NO_STATUS - set(base["assumed"])
+        before["sources"] = dict.fromkeys(sorted(known), base["source"]) | base["sources"]
     notes = {
-        kind: {key: text for key, text in base[kind].items() if key not in given} | entry[kind]
+        kind: {key: text for key, text in before[kind].items() if key not in given} | entry[kind]
         for kind in _NOTES
     }
     return {**inherited, **entry, **notes}
