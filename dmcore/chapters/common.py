@@ -6,20 +6,48 @@ from dataclasses import replace
 from math import isfinite
 
 from dmcore.algebra.symbols import FLOP_PER_MAC
-from dmcore.bottlenecks.critical_batch import REFERENCE_BATCH_TOKENS, REFERENCE_LAYERS
+from dmcore.bottlenecks.critical_batch import (
+    REFERENCE_BATCH_TOKENS,
+    REFERENCE_COMPUTE,
+    REFERENCE_LAYERS,
+)
 from dmcore.bottlenecks.latency import MATMUL_LATENCY_S
-from dmcore.bottlenecks.limits import QUARTER_S
+from dmcore.bottlenecks.limits import QUARTER_S, TOKENS_PER_PARAMETER
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import GB
 from dmcore.hardware.variants import closed_form_values
-from dmcore.show.explorer import Menu, Slider
+from dmcore.show.explorer import Axis, Menu, Slider
 
-__all__ = ["DATA_SHEET_GPUS", "MONTH_S", "SLIDERS", "gpu_menu", "gpu_values", "sliders"]
+__all__ = [
+    "CONSTANTS",
+    "DATA_SHEET_GPUS",
+    "FLOP",
+    "MONTH_S",
+    "SLIDERS",
+    "compute_axis",
+    "gpu_menu",
+    "gpu_values",
+    "sliders",
+]
 
 #: The paper's generations of GPUs, oldest first.
 DATA_SHEET_GPUS = names(paper=True, year=True)
 #: A twelfth of a Julian year, seconds.
 MONTH_S = QUARTER_S / 3
+#: How many MAC one FLOP is: closed forms count MAC, figures show FLOP.
+FLOP = 1 / FLOP_PER_MAC
+#: What the closed forms assume where a figure has no control of it.
+CONSTANTS = {
+    "T_0": REFERENCE_COMPUTE,
+    "b_0": REFERENCE_BATCH_TOKENS,
+    "L_0": REFERENCE_LAYERS,
+    "r": TOKENS_PER_PARAMETER,
+    "ell": MATMUL_LATENCY_S,
+    "t": QUARTER_S,
+    "G": 8.0,
+    "w_P": 2.0,
+    "w_A": 2.0,
+}
 
 _H100 = GPUS["H100 SXM"]
 
@@ -79,6 +107,17 @@ SLIDERS = {
         Slider("d", "Model width d_model", 2**11, 2**20, 12288, "channels", log=True),
     )
 }
+
+
+def compute_axis(low_flop: float, high_flop: float, label: str = "training compute") -> Axis:
+    """An axis of training compute, in MAC, that shows FLOP.
+
+    Examples
+    --------
+    >>> compute_axis(1e22, 1e32).title
+    'training compute (FLOP)'
+    """
+    return Axis(label, low_flop * FLOP, high_flop * FLOP, "FLOP", FLOP, log=True)
 
 
 def sliders(names: str) -> tuple[Slider, ...]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from dmcore.chapters.common import DATA_SHEET_GPUS
+from dmcore.chapters.sweeps import COMPUTE, END, UTILIZATION, sweep_grid
 from dmcore.models.model import Extras
-from dmcore.show.explorer import Axis
-from dmcore.show.page import Choice, Column, GridFigure, Runs
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.cluster import runs_of
+from dmcore.show.colors import COLORS, INK
+from dmcore.show.labels import label_line
+from dmcore.show.page import Choice, GridFigure, Runs
+from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis
 from dmcore.simulator.ends import LINEAR_SCALING, on_falling_fit
 from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, Headline, headline, run_of
 
@@ -46,9 +50,10 @@ def changes(gpu: str = "H100 SXM") -> SvgFigure:
         f"in the simulator: {told}. Only attention and recomputation move the end of all runs, down."
     )
     heights = [len(all_of_them) + 1, len(walls) + 1]
-    with canvas(
-        alt, rows=2, height=1.5 + 0.26 * sum(heights), height_ratios=heights, sharex=True
-    ) as ((waste, wall), finish):
+    with panels(alt, 2, height=1.5 + 0.26 * sum(heights), height_ratios=heights, sharex=True) as (
+        (waste, wall),
+        finish,
+    ):
         _rows(waste, "Where the waste starts", all_of_them, base, _WASTE)
         _rows(wall, "Where runs end", walls, base, _WALL)
         wall.set_xlabel("changed by a factor of")
@@ -67,11 +72,7 @@ def _rows(
     axes.set_xlim(0.1, 10)
     axes.set_xticks([0.1, 0.3, 1, 3, 10], ["÷10", "÷3", "1", "×3", "×10"])
     axes.set_xticks([], minor=True)
-    axes.set_ylim(len(found) - 0.4, -1.4)
-    axes.set_yticks(range(len(found)), [each.name for each in found])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.grid(visible=False, axis="y")
+    rows_axis(axes, [each.name for each in found], above=1.4, below=0.6)
     axes.axvline(1, color=INK, linewidth=0.8)
     for number, (name, (label, color)) in enumerate(drawn.items()):
         closed = number == 0
@@ -110,31 +111,16 @@ def utilizations(gpu: str = "H100 SXM") -> SvgFigure:
         f"{label} from {each.utilization[0]:.0%} to a last run of {each.training_flop[-1]:.1e} FLOP"
         for label, each in found.items()
     )
-    with canvas(f"Utilization of the {gpu} against training compute: {told}.") as ((axes,), finish):
-        scale_axis(axes, "x", _COMPUTE)
-        scale_axis(axes, "y", _UTILIZATION)
-        for (label, each), color, (flop, side) in zip(
-            found.items(),
-            COLORS,
-            ((2e29, "left"), (1.5e25, "below"), (3e27, "right")),
-            strict=False,
-        ):
+    alt = f"Utilization of the {gpu} against training compute: {told}."
+    with canvas(alt, _COMPUTE, _UTILIZATION) as (axes, finish):
+        for (label, each), color in zip(found.items(), COLORS, strict=False):
             axes.plot(each.training_flop, 100 * each.utilization, color=color)
-            at = int(np.argmin(abs(np.log(each.training_flop / flop))))
-            axes.annotate(
-                label,
-                (each.training_flop[at], 100 * each.utilization[at]),
-                xytext=(6, 4) if side == "left" else (0, -9),
-                textcoords="offset points",
-                ha="right" if side == "right" else "left",
-                va="bottom" if side == "left" else "top",
-                color=color,
-            )
+            label_line(axes, each.training_flop, 100 * each.utilization, label, color)
         return finish()
 
 
-_COMPUTE = Axis("training compute", 1e24, 1e32, "FLOP", log=True)
-_UTILIZATION = Axis("utilization", 0, 0.9, "%", 0.01)
+_COMPUTE = replace(COMPUTE, high=1e32)
+_UTILIZATION = replace(UTILIZATION, high=0.9)
 
 _GPUS = DATA_SHEET_GPUS[:0:-1]  # the two newest
 _SEQUENCES = {
@@ -162,48 +148,38 @@ def options() -> GridFigure:
                 runs[gpu, kept, attention] = _runs(
                     gpu, Correction("", extras=extras, seq_len=tokens)
                 )
-    return GridFigure(
-        name="corrected-forms",
-        title="What is counted",
-        alt="Utilization against training compute with attention for sequences of several lengths",
-        choices=(
-            Choice("GPU", _GPUS, _GPUS[0]),
-            Choice("Activations", tuple(_KEPT), "not counted"),
-            Choice("Attention", tuple(_SEQUENCES), "left out"),
+    return sweep_grid(
+        "corrected-forms",
+        "What is counted",
+        "Utilization against training compute with attention for sequences of several lengths",
+        (
+            Choice("GPU", _GPUS),
+            Choice("Activations", tuple(_KEPT)),
+            Choice("Attention", tuple(_SEQUENCES)),
         ),
-        columns=(
-            Column("flop", "Training compute", "FLOP"),
-            Column("utilization", "Utilization", "%", 0.01),
-            Column("n_gpu", "GPUs"),
-            Column("d_model", "Width d_model"),
-            Column("microbatches", "Microbatches"),
-            Column("memory", "Memory used on each GPU", "GB", 1e9),
-            Column("binding", "Most of the step"),
-        ),
+        _COLUMNS,
+        runs,
         x=_COMPUTE,
         y=_UTILIZATION,
-        x_column="flop",
-        y_column="utilization",
-        runs=runs,
         start=1e28,
-        facts=(Column("end", "Linear scaling ends at", "FLOP"),),
-        lines="Attention",
+        facts=(END,),
+        shown=True,
         digits=4,
     )
 
 
+_COLUMNS = (
+    "training_flop",
+    "utilization",
+    "n_gpu",
+    "d_model",
+    "microbatches",
+    "memory_bytes",
+    "binding",
+)
+
+
 def _runs(gpu: str, correction: Correction) -> Runs:
     found = run_of(gpu, correction)
-    return Runs(
-        {
-            "flop": found.training_flop.tolist(),
-            "utilization": found.utilization.tolist(),
-            "n_gpu": found.n_gpu.astype(float).tolist(),
-            "d_model": found.d_model.astype(float).tolist(),
-            "microbatches": found.microbatches.astype(float).tolist(),
-            "memory": [step.memory_bytes for step in found.steps],
-            "binding": [step.binding for step in found.steps],
-        },
-        facts={"end": on_falling_fit(found, LINEAR_SCALING * correction.counted)},
-        note="No larger run ends in three months.",
-    )
+    end = on_falling_fit(found, LINEAR_SCALING * correction.counted)
+    return runs_of(found, _COLUMNS, "No larger run ends in three months.", {"end": end})

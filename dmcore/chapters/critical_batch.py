@@ -12,21 +12,19 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch as model
-from dmcore.chapters.common import sliders
+from dmcore.chapters.common import FLOP, compute_axis, sliders
 from dmcore.evidence.training_runs import RUNS_WITH_BATCH
 from dmcore.models import laws
+from dmcore.show.colors import BATCH_LAWS, COLORS, INK
 from dmcore.show.explorer import Axis, Curve, Explorer, Mark
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, label_line, scale_axis
+from dmcore.show.labels import label_line, label_point
+from dmcore.show.plots import SvgFigure, canvas, panels
 
 __all__ = ["batch_laws", "batch_laws_explorer", "tradeoff", "two_microbatches"]
 
-_FLOP = 1 / FLOP_PER_MAC  # how many MAC one FLOP is
 _BATCH = Axis("batch", 4e4, 4e8, "tokens", log=True)
-_COMPUTE = Axis("training compute", 1e22 * _FLOP, 1e32 * _FLOP, "FLOP", _FLOP, log=True)
 _TOKENS = Axis("batch", 1e6, 1e10, "tokens", log=True)
-#: Where a line is labelled in the explorer, as a share of it, if not at its end.
-_LABEL_AT = {"default": 0.85, "deepseek": 0.86, "none": 0.5}
 
 
 def tradeoff() -> SvgFigure:
@@ -41,32 +39,15 @@ def tradeoff() -> SvgFigure:
         f"{readable(batch[-1])}, {readable(tokens[-1])} times the least tokens. The lines cross at "
         f"{readable(critical, 1)} tokens, where both are 2."
     )
-    with canvas(alt) as ((axes,), finish):
-        scale_axis(axes, "x", _BATCH)
-        scale_axis(axes, "y", Axis("times the least", 1, 130, log=True))
-        for values, text, color, place, side in (
-            (steps, "steps:\nfewer with\na larger batch", COLORS[0], 10, "left"),
-            (tokens, "tokens:\nmore with\na larger batch", COLORS[1], -11, "right"),
+    with canvas(alt, _BATCH, Axis("times the least", 1, 130, log=True)) as (axes, finish):
+        for values, text, color in (
+            (steps, "steps:\nfewer with\na larger batch", COLORS[0]),
+            (tokens, "tokens:\nmore with\na larger batch", COLORS[1]),
         ):
             axes.plot(batch, values, color=color)
-            axes.annotate(
-                text,
-                (batch[place], values[place]),
-                xytext=(24 if side == "left" else -24, 0),
-                textcoords="offset points",
-                ha=side,
-                va="center",
-                color=color,
-            )
+            label_line(axes, batch, values, text, color)
         axes.plot([critical], [2], "o", color=INK, markersize=5)
-        axes.annotate(
-            "critical batch:\nboth are 2",
-            (critical, 2),
-            xytext=(0, 34),
-            textcoords="offset points",
-            ha="center",
-            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8},
-        )
+        label_point(axes, critical, 2, "critical batch:\nboth are 2", INK)
         return finish()
 
 
@@ -77,13 +58,13 @@ def two_microbatches(stages: int = 3, slots: int = 12) -> SvgFigure:
         f"for one. With {stages} microbatches each stage computes in every other slot and waits in "
         f"between. With {stages * model.MICROBATCHES_PER_STAGE} it computes in all of them."
     )
-    with canvas(alt, height=4.0, rows=2, sharex=True) as (panels, finish):
-        for axes, per_stage in zip(panels, (1, model.MICROBATCHES_PER_STAGE), strict=True):
+    with panels(alt, 2, height=4.0, sharex=True) as (rows, finish):
+        for axes, per_stage in zip(rows, (1, model.MICROBATCHES_PER_STAGE), strict=True):
             _draw_stages(axes, stages, slots, per_stage)
-        panels[0].set_title(f"{stages} microbatches: every other slot is lost", loc="left")
+        rows[0].set_title(f"{stages} microbatches: every other slot is lost", loc="left")
         count = stages * model.MICROBATCHES_PER_STAGE
-        panels[1].set_title(f"{count} microbatches: no slot is lost", loc="left")
-        panels[1].set_xlabel("time (slots)")
+        rows[1].set_title(f"{count} microbatches: no slot is lost", loc="left")
+        rows[1].set_xlabel("time (slots)")
         return finish()
 
 
@@ -117,7 +98,7 @@ def batch_laws() -> SvgFigure:
         for run in RUNS_WITH_BATCH
     )
     ends = {
-        law.label: float(_tokens(law).subs(symbols("T")[0], 1e31 * _FLOP))
+        law.label: float(_tokens(law).subs(symbols("T")[0], 1e31 * FLOP))
         for law in laws.BATCH_LAWS.values()
     }
     reached = ", ".join(f"{label} {readable(end, 2)}" for label, end in ends.items())
@@ -125,29 +106,15 @@ def batch_laws() -> SvgFigure:
         f"Batch in tokens against training compute. At 10³¹ FLOP the laws give: {reached}. "
         f"Published batches: {told}."
     )
-    with canvas(alt, height=3.7) as ((axes,), finish):
-        scale_axis(axes, "x", explorer.x)
-        scale_axis(axes, "y", explorer.y)
+    with canvas(alt, explorer.x, explorer.y, height=3.7) as (axes, finish):
         xs = explorer.x_values() / explorer.x.per_unit
-        for law, color in zip(laws.BATCH_LAWS.values(), COLORS, strict=False):
+        for name, law in laws.BATCH_LAWS.items():
             ys = explorer.along_x(_tokens(law), explorer.defaults())
-            axes.plot(xs, ys, color=color)
-            label_line(axes, xs, ys, law.label, color, 0.7)
-        places = {
-            "GPT-3": (0, -14, "center"),
-            "PaLM": (3, 5, "left"),
-            "DeepSeek-V3": (-2, 6, "right"),
-        }
+            axes.plot(xs, ys, color=BATCH_LAWS[name])
+            label_line(axes, xs, ys, law.label, BATCH_LAWS[name])
         for run in RUNS_WITH_BATCH:
-            right, up, side = places.get(run.name, (6, -11, "left"))
             axes.plot([run.flop], [run.largest_batch], "o", color=INK, markersize=4)
-            axes.annotate(
-                run.name,
-                (run.flop, run.largest_batch),
-                xytext=(right, up),
-                textcoords="offset points",
-                ha=side,
-            )
+            label_point(axes, run.flop, run.largest_batch, run.name, INK)
         return finish()
 
 
@@ -159,23 +126,23 @@ def batch_laws_explorer() -> Explorer:
         title="How the batch grows with compute",
         alt="Batch in tokens against training compute: a power law to choose, and three fixed laws",
         x_symbol="T",
-        x=_COMPUTE,
+        x=compute_axis(1e22, 1e32),
         y=_TOKENS,
         curves=(
-            Curve(model.batch_law(), "your law", label_at=0.97),
+            Curve(model.batch_law(), "your law", color=COLORS[5]),
             *(
-                Curve(_tokens(law), law.label, dashed=True, label_at=_LABEL_AT.get(law.name))
-                for law in laws.BATCH_LAWS.values()
+                Curve(_tokens(law), law.label, dashed=True, color=BATCH_LAWS[name])
+                for name, law in laws.BATCH_LAWS.items()
             ),
         ),
         controls=(batch, replace(exponent, default=0.1)),
-        marks=tuple(Mark(run.flop * _FLOP, run.largest_batch, run.name) for run in RUNS_WITH_BATCH),
+        marks=tuple(Mark(run.flop * FLOP, run.largest_batch, run.name) for run in RUNS_WITH_BATCH),
         readouts=(
             Number("Batch at 10²⁸ FLOP", _batch_at(1e28), "million tokens", 1e6),
             Number("Batch at 10³¹ FLOP", _batch_at(1e31), "million tokens", 1e6),
         ),
         # In words the laws are anchored at 3e23 FLOP, so here a MAC counts as two of them.
-        constants={"T_0": model.REFERENCE_COMPUTE * _FLOP},
+        constants={"T_0": model.REFERENCE_COMPUTE * FLOP},
     )
 
 
@@ -188,4 +155,4 @@ def _tokens(law: laws.BatchLaw) -> sp.Expr:
 
 def _batch_at(flop: float) -> sp.Expr:
     (T,) = symbols("T")
-    return model.batch_law().subs(T, flop * _FLOP)
+    return model.batch_law().subs(T, flop * FLOP)

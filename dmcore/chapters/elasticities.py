@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import sympy as sp
+from matplotlib.axes import Axes
 
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
@@ -11,9 +12,11 @@ from dmcore.bottlenecks import limits
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.variants import faster_network, lower_latency
 from dmcore.models.laws import SIMULATOR_YEAR_S
+from dmcore.show.colors import COLORS, INK, LIMITS
 from dmcore.show.explorer import Axis, Curve, Explorer, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.labels import label_line
+from dmcore.show.plots import SvgFigure, canvas, panels, scale_axis
 from dmcore.studies import elasticities as model
 from dmcore.studies.change import own_laws
 
@@ -28,10 +31,10 @@ def responses() -> SvgFigure:
     Solid: the simulator. Dashed: the closed form's power. Above what the GPU is made of, below what the
     run is made of.
     """
-    panels = (("network", "HBM", "lower latency"), ("duration", "batch"))
+    groups = (("network", "HBM", "lower latency"), ("duration", "batch"))
     told = "; ".join(
         f"{name} {found.gain(0.1):+.1f} and {found.gain(10.0):+.1f}"
-        for name, found in ((name, model.response(name)) for panel in panels for name in panel)
+        for name, found in ((name, model.response(name)) for group in groups for name in group)
     )
     alt = (
         "Change of the compute at which GPUs start to wait, in powers of ten, against the factor by "
@@ -39,24 +42,10 @@ def responses() -> SvgFigure:
         "Duration and batch follow the straight lines of the closed form; network, memory and latency "
         "do so only where they are worse than today."
     )
-    colors = dict(zip((name for panel in panels for name in panel), COLORS, strict=False))
-    places = {
-        "network": (6, 5, -2, 10, "right"),
-        "HBM": (6, 6, 0, -14, "right"),
-        "lower latency": (6, 6, 0, 5, "right"),
-        "duration": (5, 5, -6, 4, "right"),
-        "batch": (1, 1, 6, -8, "left"),
-    }
-    with canvas(alt, height=6.4, rows=2, sharex=True) as (panes, finish):
-        for axes, names in zip(panes, panels, strict=True):
-            scale_axis(axes, "x", _FACTOR)
-            scale_axis(
-                axes, "y", Axis("change", -3.6, 4.6 if len(names) > 2 else 2.6, "powers of ten")
-            )
-            axes.set_xticks(
-                [0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.1", "0.2", "0.5", "1", "2", "5", "10"]
-            )
-            axes.axhline(0, color=INK, linewidth=0.8)
+    colors = dict(zip((name for group in groups for name in group), COLORS, strict=False))
+    with panels(alt, 2, height=6.4, sharex=True) as (rows, finish):
+        for axes, names in zip(rows, groups, strict=True):
+            _scale(axes, 4.6 if len(names) > 2 else 2.6)
             ends = np.array([_FACTOR.low, _FACTOR.high])
             for name in names:
                 found, power = model.response(name), model.LEVERS[name].closed_form("critical")
@@ -64,37 +53,29 @@ def responses() -> SvgFigure:
                 axes.plot(found.factors, gains, "o-", color=colors[name], markersize=4)
                 if power and name != "batch":
                     axes.plot(ends, power * np.log10(ends), "--", color=colors[name], linewidth=1.2)
-                at, _, right, up, side = places[name]
-                axes.annotate(
-                    name,
-                    (found.factors[at], gains[at]),
-                    xytext=(right, up),
-                    textcoords="offset points",
-                    ha=side,
-                    color=colors[name],
-                )
-        panes[0].set_xlabel("")
+                label_line(axes, found.factors, gains, name, colors[name])
+        rows[0].set_xlabel("")
         return finish()
+
+
+def _scale(axes: Axes, high: float) -> None:
+    """Powers of ten against a factor, with a line where nothing changes."""
+    scale_axis(axes, "x", _FACTOR)
+    scale_axis(axes, "y", Axis("change", -3.6, high, "powers of ten"))
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.axhline(0, color=INK, linewidth=0.8)
 
 
 def together() -> SvgFigure:
     """The responses to network and to latency: alone, and with the other ten times better."""
     h100 = GPUS["H100 SXM"]
+    slow, fast = lower_latency(h100, 10), faster_network(h100, 10)
     cases = {
         "network": ("network", h100, COLORS[0], "-"),
-        "network,\nat a tenth of the latency": (
-            "network",
-            lower_latency(h100, 10),
-            COLORS[0],
-            "--",
-        ),
+        "network,\nat a tenth of the latency": ("network", slow, COLORS[0], "--"),
         "latency": ("lower latency", h100, COLORS[2], "-"),
-        "latency,\nat ten times\nthe network": (
-            "lower latency",
-            faster_network(h100, 10),
-            COLORS[2],
-            "--",
-        ),
+        "latency,\nat ten times\nthe network": ("lower latency", fast, COLORS[2], "--"),
     }
     base = model.response("network").ends[model.FACTORS.index(1.0)]
     ends = {
@@ -108,28 +89,11 @@ def together() -> SvgFigure:
         "Change of the compute at which GPUs start to wait, in powers of ten, against the factor by "
         f"which network or latency is better. At ten times: {told}."
     )
-    with canvas(alt, height=4.0) as ((axes,), finish):
-        scale_axis(axes, "x", _FACTOR)
-        scale_axis(axes, "y", Axis("change", -3.6, 3.6, "powers of ten"))
-        axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.1", "0.2", "0.5", "1", "2", "5", "10"])
-        axes.axhline(0, color=INK, linewidth=0.8)
-        places = {
-            "network": (6, 0, 6, "right"),
-            "network,\nat a tenth of the latency": (5, -8, 2, "right"),
-            "latency": (6, 0, -14, "right"),
-            "latency,\nat ten times\nthe network": (1, -24, 21, "left"),
-        }
+    with canvas(alt, height=4.0) as (axes, finish):
+        _scale(axes, 3.6)
         for label, (_, _, color, style) in cases.items():
             axes.plot(model.FACTORS, ends[label], style, color=color, marker="o", markersize=4)
-            at, right, up, side = places[label]
-            axes.annotate(
-                label,
-                (model.FACTORS[at], ends[label][at]),
-                xytext=(right, up),
-                textcoords="offset points",
-                ha=side,
-                color=color,
-            )
+            label_line(axes, model.FACTORS, ends[label], label, color)
         return finish()
 
 
@@ -152,27 +116,14 @@ def exponent() -> SvgFigure:
         "The compute at which GPUs start to wait against alpha. A rising line, the closed form, and "
         f"dots of the simulator beside it, from {told}."
     )
-    with canvas(alt) as ((axes,), finish):
-        scale_axis(axes, "x", Axis("α, batch growth less depth growth", low, high))
-        scale_axis(axes, "y", Axis("training compute", 1e27, 1e31, "FLOP", log=True))
+    x = Axis("α, batch growth less depth growth", low, high)
+    y = Axis("training compute", 1e27, 1e31, "FLOP", log=True)
+    with canvas(alt, x, y) as (axes, finish):
         axes.plot(alpha, closed, color=COLORS[0])
-        axes.annotate(
-            "T_crit",
-            (alpha[38], closed[38]),
-            xytext=(6, -8),
-            textcoords="offset points",
-            va="top",
-            color=COLORS[0],
-        )
-        axes.plot([x for x, _ in dots], [y for _, y in dots], "o", color=COLORS[1], markersize=6)
-        axes.annotate(
-            "simulator",
-            dots[1],
-            xytext=(-2, 8),
-            textcoords="offset points",
-            ha="right",
-            color=COLORS[1],
-        )
+        label_line(axes, alpha, closed, "T_crit", COLORS[0])
+        xs, ys = zip(*dots, strict=True)
+        axes.plot(xs, ys, "o", color=COLORS[1], markersize=6)
+        label_line(axes, xs, ys, "simulator", COLORS[1])
         return finish()
 
 
@@ -209,23 +160,15 @@ def gains_explorer() -> Explorer:
         x=Axis("α, batch growth less depth growth", 0, 0.35),
         y=Axis("gain", -6, 14, "powers of ten"),
         curves=(
-            Curve(gains["critical"], "critical compute", label_at=0.7),
-            Curve(gains["latency"], "latency limit", label_at=0.3),
+            Curve(gains["critical"], "critical compute", color=LIMITS["critical"]),
+            Curve(gains["latency"], "latency limit", color=LIMITS["latency"]),
         ),
         controls=tuple(
             Slider(factor, label, 0.1, 100, start, "times", log=True)
             for factor, label, start in _GAINS.values()
         ),
-        readouts=(
-            Number(
-                "Gain of the critical compute at α = 0",
-                gains["critical"].subs(alpha, 0),
-                "powers of ten",
-            ),
-            Number(
-                "Gain of the latency limit at α = 0",
-                gains["latency"].subs(alpha, 0),
-                "powers of ten",
-            ),
+        readouts=tuple(
+            Number(f"Gain of the {words} at α = 0", gains[limit].subs(alpha, 0), "powers of ten")
+            for limit, words in (("critical", "critical compute"), ("latency", "latency limit"))
         ),
     )

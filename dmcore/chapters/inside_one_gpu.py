@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.chapters.common import DATA_SHEET_GPUS
 from dmcore.hardware.catalog import GPUS, get_gpu, names
 from dmcore.hardware.gpu import GPU
+from dmcore.show.colors import BOTTLENECKS, COLORS, INK, gpu_color
+from dmcore.show.drawing import arrow, box, drawing
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.labels import label_area, label_line, label_point
+from dmcore.show.plots import SvgFigure, canvas, rows_axis
 from dmcore.simulator import matmul as model
 from dmcore.studies.one_gpu import share_of_useful_rate, tile_side, tokens_for_share
 
@@ -35,8 +37,6 @@ __all__ = [
 _TOKENS = Axis("nanobatch", 8, 16384, "tokens", log=True)
 _SHARE = Axis("share of the useful rate", 0, 1.12, "%", 0.01)
 _PARTS = ("HBM", "L2", "shared memory", "arithmetic", "latency")
-#: The colour of each part of a matrix product, the same in all figures of the chapter.
-_COLOR_OF = dict(zip(_PARTS, (COLORS[1], COLORS[4], COLORS[3], COLORS[0], COLORS[5]), strict=True))
 _SQUARE = 8192
 
 
@@ -60,29 +60,20 @@ def rates() -> SvgFigure:
         f"{useful:.0f}, below the peak of {peak:.0f}. With {at} tokens, {told}. For the largest, L2 "
         "binds first, then shared memory, then arithmetic."
     )
-    with canvas(alt, height=4.0) as ((axes,), finish):
-        scale_axis(axes, "x", _TOKENS)
-        scale_axis(axes, "y", Axis("rate", 0, 1.2e15, "TFLOP/s", 1e12))
+    with canvas(alt, _TOKENS, Axis("rate", 0, 1.2e15, "TFLOP/s", 1e12), height=4.0) as (
+        axes,
+        finish,
+    ):
         _shade_binding(axes, gpu)
         for level, words in ((peak, f"peak {peak:.0f}"), (useful, f"useful {useful:.0f}")):
             axes.axhline(level, color=INK, linewidth=0.9, linestyle="--")
-            axes.annotate(words, (_TOKENS.low * 1.15, level + 12), va="bottom")
-        levels = {1024: 250, 2048: 380, 4096: 470, _SQUARE: 390}
-        for (side, level), color in zip(
-            levels.items(), (COLORS[5], COLORS[4], COLORS[2], COLORS[0]), strict=True
+            label_line(axes, [_TOKENS.low, _TOKENS.high], [level, level], words, INK)
+        for side, color in zip(
+            (1024, 2048, 4096, _SQUARE), (COLORS[5], COLORS[4], COLORS[2], COLORS[0]), strict=True
         ):
             found = share_of_useful_rate(gpu, side, tokens) * useful
             axes.plot(tokens, found, color=color)
-            right = side < _SQUARE
-            axes.annotate(
-                f"{side}²",
-                (float(np.interp(level, found, tokens)), level),
-                xytext=(3, -2) if right else (-6, 6),
-                textcoords="offset points",
-                ha="left" if right else "right",
-                va="center",
-                color=color,
-            )
+            label_line(axes, tokens, found, f"{side}²", color)
         return finish()
 
 
@@ -99,16 +90,10 @@ def _shade_binding(axes: Axes, gpu: GPU) -> None:
         else:
             merged.append((str(binding[low]), float(tokens[low]), float(tokens[high])))
     for name, start, end in merged:
-        axes.axvspan(start, end, ymin=0.9, ymax=1, color=_COLOR_OF[name], alpha=0.22, linewidth=0)
+        axes.axvspan(start, end, ymin=0.9, ymax=1, color=BOTTLENECKS[name], alpha=0.22, linewidth=0)
         words = {"shared memory": "shared\nmemory"}.get(name, name)
-        axes.annotate(
-            words,
-            (float(np.sqrt(start * end)), 1140),
-            ha="center",
-            va="center",
-            color=_COLOR_OF[name],
-            linespacing=0.95,
-        )
+        color = BOTTLENECKS[name]
+        label_area(axes, [start, end], 1080, 1200, words, color, linespacing=0.95)
 
 
 def tiles() -> SvgFigure:
@@ -128,87 +113,59 @@ def tiles() -> SvgFigure:
         f"each one a square of {sides['SM']:.0f}; its four processing blocks hold squares of "
         f"{sides['registers']:.0f} in their registers."
     )
-    with canvas(alt, height=3.5) as ((axes,), finish):
-        axes.set_axis_off()
+    with drawing(alt, (-900, 11700), (-100, _SQUARE + 750), 3.5) as (axes, finish):
         axes.set_aspect("equal")
-        axes.set_xlim(-900, 11700)
-        axes.set_ylim(-100, _SQUARE + 750)
-        top = _SQUARE
-        _square(axes, (0, 0), _SQUARE, INK, width=1.6)
-        for step in np.arange(sides["L2"], _SQUARE - 1, sides["L2"]):
-            axes.plot([step, step], [0, _SQUARE], color=COLORS[0], linewidth=1.6)
-            axes.plot([0, _SQUARE], [step, step], color=COLORS[0], linewidth=1.6)
-        _square(axes, (0, top - sides["all"]), sides["all"], COLORS[1], fill=0.15, width=1.4)
-        for step in np.arange(sides["SM"], sides["all"], sides["SM"]):
-            axes.plot([step] * 2, [top - sides["all"], top], color=COLORS[1], linewidth=0.5)
-            axes.plot([0, sides["all"]], [top - step] * 2, color=COLORS[1], linewidth=0.5)
-        small = (sides["SM"] * 9, top - sides["SM"] * 2)
-        _square(axes, small, sides["SM"], COLORS[2], fill=0.8, width=0.5)
-        big, corner = 2300.0, (9150.0, top - 2300.0)
-        _square(axes, corner, big, COLORS[2], fill=0.2, width=1.4)
-        inner = big * sides["registers"] / sides["SM"]
-        axes.plot([corner[0] + inner] * 2, [corner[1], corner[1] + big], color=COLORS[3], lw=1.2)
-        axes.plot([corner[0], corner[0] + big], [corner[1] + inner] * 2, color=COLORS[3], lw=1.2)
+        top, tile = _SQUARE, sides["SM"]
+        _grid(axes, (0, 0), _SQUARE, sides["L2"], COLORS[0], 1.6, edge=INK)
+        _grid(axes, (0, top - sides["all"]), sides["all"], tile, COLORS[1], 0.5, fill=0.15)
+        small, big, corner = (tile * 9, top - tile * 2), 2300.0, (9150.0, top - 2300.0)
+        box(axes, small, (tile, tile), COLORS[2], alpha=0.8, edge=COLORS[2])
+        inner = big * sides["registers"] / tile
+        _grid(axes, corner, big, inner, COLORS[3], 1.2, fill=0.2, edge=COLORS[2])
         for end in (0, 1):
-            axes.plot(
-                [small[0] + sides["SM"], corner[0]],
-                [small[1] + end * sides["SM"], corner[1] + end * big],
-                color=COLORS[2],
-                linewidth=0.7,
-            )
+            start = (small[0] + tile, small[1] + end * tile)
+            arrow(axes, start, (corner[0], corner[1] + end * big), COLORS[2], "-")
         middle = corner[0] + big / 2
-        axes.text(
-            middle,
-            corner[1] - 250,
-            f"one SM:\n{sides['SM']:.0f} channels\nmagnified",
-            color=COLORS[2],
-            ha="center",
-            va="top",
-        )
-        axes.text(
-            middle,
-            corner[1] - 2000,
-            f"one block's\nregisters:\n{sides['registers']:.0f} channels",
-            color=COLORS[3],
-            ha="center",
-            va="top",
-        )
-        axes.text(
-            0.75 * _SQUARE,
-            0.25 * _SQUARE,
-            f"a tile in L2:\n{sides['L2']:.0f}\nchannels",
-            color=COLORS[0],
-            ha="center",
-            va="center",
-        )
-        axes.text(
-            0.25 * _SQUARE,
-            0.25 * _SQUARE,
-            f"orange: the tile\nof all SMs\n({sides['all']:.0f})",
-            color=COLORS[1],
-            ha="center",
-            va="center",
-        )
-        axes.text(_SQUARE / 2, top + 180, f"d₂ = {_SQUARE} columns (inputs)", ha="center")
-        axes.text(
-            -250, top / 2, f"d₁ = {_SQUARE} rows (outputs)", rotation=90, ha="right", va="center"
-        )
+        for x, y, text, color, va in (
+            (middle, 250, f"one SM:\n{tile:.0f} channels\nmagnified", COLORS[2], "top"),
+            (
+                middle,
+                2000,
+                f"one block's\nregisters:\n{sides['registers']:.0f} channels",
+                COLORS[3],
+                "top",
+            ),
+        ):
+            axes.text(x, corner[1] - y, text, color=color, ha="center", va=va)
+        for share, text, color in (
+            (0.75, f"a tile in L2:\n{sides['L2']:.0f}\nchannels", COLORS[0]),
+            (0.25, f"orange: the tile\nof all SMs\n({sides['all']:.0f})", COLORS[1]),
+        ):
+            axes.text(share * top, 0.25 * top, text, color=color, ha="center", va="center")
+        axes.text(top / 2, top + 180, f"d₂ = {_SQUARE} columns (inputs)", ha="center")
+        rows = f"d₁ = {_SQUARE} rows (outputs)"
+        axes.text(-250, top / 2, rows, rotation=90, ha="right", va="center")
         return finish()
 
 
-def _square(
+def _grid(
     axes: Axes,
     corner: tuple[float, float],
     side: float,
+    tile: float,
     color: str,
+    width: float,
     *,
     fill: float = 0,
-    width: float = 1,
+    edge: str | None = None,
 ) -> None:
-    axes.add_patch(
-        Rectangle(corner, side, side, facecolor=color if fill else "none", alpha=fill or 1, lw=0)
-    )
-    axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=color, linewidth=width))
+    """A square that is cut into tiles, from its upper left corner."""
+    x, y = corner
+    for step in np.arange(tile, side - 1, tile):
+        axes.plot([x + step] * 2, [y, y + side], color=color, linewidth=width)
+        axes.plot([x, x + side], [y + side - step] * 2, color=color, linewidth=width)
+    inside = (edge or color) if fill else None
+    box(axes, corner, (side, side), inside, alpha=fill, edge=edge or color, width=1.5, edge_alpha=1)
 
 
 def generations() -> SvgFigure:
@@ -220,28 +177,13 @@ def generations() -> SvgFigure:
         f"Share of the useful rate against the nanobatch, for {_SQUARE} by {_SQUARE} weights. "
         f"90 percent are reached with: {told}."
     )
-    with canvas(alt, height=3.6) as ((axes,), finish):
-        scale_axis(axes, "x", Axis("nanobatch", 16, 4096, "tokens", log=True))
-        scale_axis(axes, "y", _SHARE)
-        places = {
-            "V100 SXM": (18, 92, "left"),
-            "A100 SXM": (80, 14, "left"),
-            "H100 SXM": (620, 62, "left"),
-        }
-        for (name, count), color in zip(reached.items(), COLORS, strict=False):
-            shares = share_of_useful_rate(GPUS[name], _SQUARE, tokens) * 100
-            axes.plot(tokens, shares, color=color)
+    x = Axis("nanobatch", 16, 4096, "tokens", log=True)
+    with canvas(alt, x, _SHARE, height=3.6) as (axes, finish):
+        for name, count in reached.items():
+            color = gpu_color(name)
+            axes.plot(tokens, share_of_useful_rate(GPUS[name], _SQUARE, tokens) * 100, color=color)
             axes.plot([count], [90], "o", color=color, markersize=5)
-            x, y, side = places[name]
-            axes.annotate(
-                f"{name}: 90 %\nat {count} tokens",
-                (count, 90),
-                xytext=(x, y),
-                ha=side,
-                va="center",
-                color=color,
-                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.7, "shrinkB": 3},
-            )
+            label_point(axes, count, 90, f"{name}: 90 %\nat {count} tokens", color)
         return finish()
 
 
@@ -278,27 +220,16 @@ def bars(
     title = f"{gpu}: {rows} × {columns} weights, {count} tokens"
     result = f"{readable(found.total_s * 1e6)} µs, {share:.0%} of the useful rate"
     told = ", ".join(f"{name} {readable(time * 1e6)} µs" for name, time in seconds.items())
-    with canvas(f"{title}. {told}. Together {result}; {found.binding} binds.", height=2.9) as (
-        (axes,),
-        finish,
-    ):
-        axes.set_title(f"{title}\n{result}", loc="left")
+    alt = f"{title}. {told}. Together {result}; {found.binding} binds."
+    with canvas(alt, height=2.9, title=f"{title}\n{result}") as (axes, finish):
         axes.set_xlabel("time (µs); all but latency overlap")
-        axes.grid(visible=False, axis="y")
-        most = max(seconds.values()) * 1e6
-        axes.set_xlim(0, most * 1.4)
+        axes.set_xlim(0, max(seconds.values()) * 1.4e6)
+        rows_axis(axes, list(seconds), above=0.8, below=0.8)
         for place, (name, time) in enumerate(seconds.items()):
             binds = name == found.binding
-            axes.barh(place, time * 1e6, color=_COLOR_OF[name], alpha=0.9 if binds else 0.45)
-            axes.annotate(
-                readable(time * 1e6) + (" binds" if binds else ""),
-                (time * 1e6, place),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-            )
-        axes.set_yticks(range(len(seconds)), list(seconds))
-        axes.invert_yaxis()
+            axes.barh(place, time * 1e6, color=BOTTLENECKS[name], alpha=0.9 if binds else 0.45)
+            text = readable(time * 1e6) + (" binds" if binds else "")
+            label_point(axes, time * 1e6, place, text, INK)
         return finish()
 
 
@@ -328,7 +259,6 @@ def ceilings_explorer() -> Explorer:
         for name in names("H100 SXM", hypothesis=False)
         for gpu in (GPUS[name],)
     }
-    places = (0.97, 0.72, 0.93)
     return Explorer(
         name="one-gpu",
         title="What each level allows; solid: what is reached",
@@ -339,10 +269,10 @@ def ceilings_explorer() -> Explorer:
         curves=(
             Curve(ideal / total, ""),
             *(
-                Curve(ideal / either(name), name, dashed=True, label_at=place)
-                for name, place in zip(_PARTS, places, strict=False)
+                Curve(ideal / either(name), name, dashed=True, color=BOTTLENECKS[name])
+                for name in _PARTS[:3]
             ),
-            Curve(ideal / latency, "latency", dashed=True, label_at=0.8),
+            Curve(ideal / latency, "latency", dashed=True, color=BOTTLENECKS["latency"]),
         ),
         controls=(
             Menu("GPU", options, "H100 SXM"),

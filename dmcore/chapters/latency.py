@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch
+from typing import Any
 
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import latency as model
 from dmcore.bottlenecks import limits
-from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
-from dmcore.chapters.common import sliders
+from dmcore.chapters.common import CONSTANTS, FLOP, compute_axis, sliders
+from dmcore.show.colors import COLORS, INK
+from dmcore.show.drawing import arrow, box, drawing
 from dmcore.show.explorer import Axis, Curve, Explorer
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas
+from dmcore.show.plots import SvgFigure
 
 __all__ = ["DAY_S", "dependency_chain", "run_time_explorer"]
 
 #: Seconds.
 DAY_S = 86400.0
 
-_COMPUTE = Axis(
-    "training compute T",
-    1e23 / FLOP_PER_MAC,
-    1e34 / FLOP_PER_MAC,
-    "FLOP",
-    1 / FLOP_PER_MAC,
-    log=True,
-)
 _RUN_TIME = Axis("least run time", 1e-3 * DAY_S, 1e4 * DAY_S, "days", DAY_S, log=True)
 
 _LAYERS = 3  # of the drawn model
@@ -47,78 +39,49 @@ def dependency_chain() -> SvgFigure:
     )
     rows = [(layer, which) for layer in range(1, _LAYERS + 1) for which in ("first", "second")]
     top = (len(rows) - 1) * _PITCH
-    with canvas(alt, height=5) as ((axes,), finish):
-        axes.set_axis_off()
-        axes.set_xlim(-0.95, 5.55)
-        axes.set_ylim(-1.75, top + 1.1)
-        headings = zip(
-            _COLUMNS.values(),
-            ("forward", "backward", "weight\ngradients"),
-            (COLORS[0], COLORS[1], COLORS[5]),
-            strict=True,
-        )
-        for x, heading, color in headings:
-            axes.text(x, top + 0.75, heading, ha="center", va="center", color=color)
+    colors = {"forward": COLORS[0], "backward": COLORS[1], "weights": COLORS[5]}
+    ahead, back, aside = _COLUMNS.values()
+    half = _HEIGHT / 2
+    middle: dict[str, Any] = {"ha": "center", "va": "center"}
+
+    def to(start: tuple[float, float], end: tuple[float, float], color: str) -> None:
+        arrow(axes, start, end, color, "->")
+
+    with drawing(alt, (-0.95, 5.55), (-1.75, top + 1.1), 5) as (axes, finish):
+        for name, heading in zip(
+            _COLUMNS, ("forward", "backward", "weight\ngradients"), strict=True
+        ):
+            axes.text(_COLUMNS[name], top + 0.75, heading, color=colors[name], **middle)
         for index, (layer, which) in enumerate(rows):
             y = index * _PITCH
-            _box(axes, _COLUMNS["forward"], y, f"layer {layer}\n{which}", COLORS[0])
-            _box(axes, _COLUMNS["backward"], y, f"layer {layer}\n{which}", COLORS[1])
-            _box(axes, _COLUMNS["weights"], y, f"layer {layer}\n{which}", COLORS[5], dashed=True)
-            side = y - 0.1
-            _arrow(axes, ("backward", _WIDTH / 2), side, ("weights", -_WIDTH / 2), side, COLORS[5])
+            for name, x in _COLUMNS.items():
+                box(
+                    axes,
+                    (x - _WIDTH / 2, y - half),
+                    (_WIDTH, _HEIGHT),
+                    colors[name],
+                    f"layer {layer}\n{which}",
+                    alpha=0.12,
+                    edge=colors[name],
+                    width=1,
+                    edge_alpha=1,
+                    dashed=name == "weights",
+                    rounded=0.1,
+                    text_size=10,
+                )
+            to((back + _WIDTH / 2, y - 0.1), (aside - _WIDTH / 2, y - 0.1), colors["weights"])
             if index:
-                low, high = y - _PITCH + _HEIGHT / 2, y - _HEIGHT / 2
-                _arrow(axes, ("forward", 0), low, ("forward", 0), high, COLORS[0])
-                _arrow(axes, ("backward", 0), high, ("backward", 0), low, COLORS[1])
-        _arrow(axes, ("forward", _WIDTH / 2), top, ("backward", -_WIDTH / 2), top, INK)
-        _arrow(axes, ("forward", 0), -0.85, ("forward", 0), -_HEIGHT / 2, COLORS[0])
-        _arrow(axes, ("backward", 0), -_HEIGHT / 2, ("backward", 0), -0.85, COLORS[1])
-        axes.text(_COLUMNS["forward"], -1.05, "a batch", ha="center", va="center")
-        axes.text(_COLUMNS["backward"], -1.05, "next batch", ha="center", va="center")
-        axes.text(
-            2.3,
-            -1.52,
-            f"{path} products in a row × 9 µs = {readable(microseconds)} µs at least",
-            ha="center",
-            va="center",
-        )
+                low, high = y - _PITCH + half, y - half
+                to((ahead, low), (ahead, high), colors["forward"])
+                to((back, high), (back, low), colors["backward"])
+        to((ahead + _WIDTH / 2, top), (back - _WIDTH / 2, top), INK)
+        to((ahead, -0.85), (ahead, -half), colors["forward"])
+        to((back, -half), (back, -0.85), colors["backward"])
+        axes.text(ahead, -1.05, "a batch", **middle)
+        axes.text(back, -1.05, "next batch", **middle)
+        total = f"{path} products in a row × 9 µs = {readable(microseconds)} µs at least"
+        axes.text(2.3, -1.52, total, **middle)
         return finish()
-
-
-def _box(axes: Axes, x: float, y: float, text: str, color: str, *, dashed: bool = False) -> None:
-    corner = (x - _WIDTH / 2, y - _HEIGHT / 2)
-    shape = "round,pad=0,rounding_size=0.1"
-    axes.add_patch(
-        FancyBboxPatch(
-            corner, _WIDTH, _HEIGHT, shape, facecolor=color, alpha=0.12, edgecolor="none"
-        )
-    )
-    axes.add_patch(
-        FancyBboxPatch(
-            corner,
-            _WIDTH,
-            _HEIGHT,
-            shape,
-            fill=False,
-            edgecolor=color,
-            linewidth=1,
-            linestyle="--" if dashed else "-",
-        )
-    )
-    axes.text(x, y, text, ha="center", va="center", fontsize=10, linespacing=1.05)
-
-
-def _arrow(
-    axes: Axes,
-    start: tuple[str, float],
-    start_y: float,
-    end: tuple[str, float],
-    end_y: float,
-    color: str,
-) -> None:
-    tail, head = (_COLUMNS[name] + offset for name, offset in (start, end))
-    style = {"arrowstyle": "->", "color": color, "linewidth": 1.4, "shrinkA": 1, "shrinkB": 1}
-    axes.annotate("", (head, end_y), xytext=(tail, start_y), arrowprops=style)
 
 
 def run_time_explorer() -> Explorer:
@@ -130,19 +93,17 @@ def run_time_explorer() -> Explorer:
         title="However large the cluster",
         alt="Least run time against training compute, a line of slope 1/2, and the time allowed",
         x_symbol="T",
-        x=_COMPUTE,
+        x=compute_axis(1e23, 1e34, "training compute T"),
         y=_RUN_TIME,
         curves=(
-            Curve(run_time, "least run time", label_at=0.5),
-            Curve(t, "allowed", dashed=True, label_at=0.03),
+            Curve(run_time, "least run time"),
+            Curve(t, "allowed", dashed=True),
         ),
         controls=sliders("ell b_0 L_0 alpha t"),
         readouts=(
-            Number(
-                "Largest run that ends in time", limits.latency_macs(), "FLOP", 1 / FLOP_PER_MAC
-            ),
+            Number("Largest run that ends in time", limits.latency_macs(), "FLOP", FLOP),
             Number("Least time of a step", model.least_step_time().subs(L, L_0), "ms", 1e-3),
             Number("Steps that fit", model.steps_that_fit().subs(L, L_0), "million", 1e6),
         ),
-        constants={"T_0": REFERENCE_COMPUTE, "r": limits.TOKENS_PER_PARAMETER},
+        constants=CONSTANTS,
     )

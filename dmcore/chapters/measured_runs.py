@@ -18,11 +18,15 @@ from dmcore.evidence.measured_runs import (
 )
 from dmcore.hardware.catalog import get_gpu
 from dmcore.models.model import Model
+from dmcore.show.cluster import runs_of
+from dmcore.show.colors import BOTTLENECKS, COLORS, INK, PARALLELISM, gpu_color
 from dmcore.show.explorer import Axis
+from dmcore.show.labels import label_line, label_point
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis, scale_axis
 from dmcore.simulator.search import NothingFitsError, best_parallelism
 from dmcore.simulator.step import TrainingStep, training_step
+from dmcore.simulator.sweep import Sweep
 from dmcore.studies.validation import COMPARABLE, Comparison, compare, family, places
 
 __all__ = [
@@ -34,31 +38,27 @@ __all__ = [
     "strong_scaling",
 ]
 
-_GPU_COLORS = MappingProxyType(
-    {"A100 SXM 80 GB": COLORS[0], "A100 SXM 80 GB Jean Zay": COLORS[2], "H100 SXM": COLORS[1]}
-)
-
-#: Runs with a label in the scatter: its text, and where it stands.
-_LABELLED: Mapping[str, tuple[str, float, float, str]] = MappingProxyType(
+#: Runs with a label in the scatter, and its text.
+_LABELLED: Mapping[str, str] = MappingProxyType(
     {
-        "MegaScale 175B on 256": ("MegaScale, 256", -6, 0, "right"),
-        "MegaScale 175B on 12288": ("MegaScale, 12 288", -8, 4, "right"),
-        "Selective recomputation 530B on 280": ("530B, 280", 7, 2, "left"),
-        "Selective recomputation 22B on 8": ("22B, 8", 6, -2, "left"),
-        "MT-NLG 530B on 3360": ("MT-NLG, 3360", -7, -6, "right"),
-        "Megatron-LM 1.7B on 32": ("1.7B, 32", 6, -4, "left"),
-        "Llama 3 405B on 16384": ("Llama 3, 16 384", -24, -15, "right"),
-        "Nemotron-4 340B on 1536": ("Nemotron-4, 1536", -26, 10, "right"),
+        "MegaScale 175B on 256": "MegaScale, 256",
+        "MegaScale 175B on 12288": "MegaScale, 12 288",
+        "Selective recomputation 530B on 280": "530B, 280",
+        "Selective recomputation 22B on 8": "22B, 8",
+        "MT-NLG 530B on 3360": "MT-NLG, 3360",
+        "Megatron-LM 1.7B on 32": "1.7B, 32",
+        "Llama 3 405B on 16384": "Llama 3, 16 384",
+        "Nemotron-4 340B on 1536": "Nemotron-4, 1536",
     }
 )
 
 #: What is drawn as one: words, color and the parts of :data:`dmcore.studies.validation.PARTS`.
 _GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("arithmetic", COLORS[0], ("arithmetic at the peak",)),
-    ("slower products", COLORS[2], ("slower matrix products",)),
-    ("recomputed", COLORS[1], ("recomputation",)),
-    ("tensor messages", COLORS[3], ("exposed tensor messages",)),
-    ("bubble, gradients", COLORS[4], ("pipeline bubble", "messages of the model")),
+    ("arithmetic", BOTTLENECKS["arithmetic"], ("arithmetic at the peak",)),
+    ("slower products", BOTTLENECKS["memory"], ("slower matrix products",)),
+    ("recomputed", COLORS[2], ("recomputation",)),
+    ("tensor messages", BOTTLENECKS["network"], ("exposed tensor messages",)),
+    ("bubble, gradients", BOTTLENECKS["bubble"], ("pipeline bubble", "messages of the model")),
     ("attention, optimizer", COLORS[5], ("attention scores", "optimizer")),
 )
 
@@ -80,18 +80,22 @@ def measured_and_predicted() -> SvgFigure:
         )
         + "."
     )
-    with canvas(alt, height=4.7) as ((axes,), finish):
-        scale_axis(axes, "x", Axis("simulated utilization", 0.3, 0.9, "%", 0.01))
-        scale_axis(axes, "y", Axis("measured utilization", 0.2, 0.9, "%", 0.01))
+    x = Axis("simulated utilization", 0.3, 0.9, "%", 0.01)
+    y = Axis("measured utilization", 0.2, 0.9, "%", 0.01)
+    with canvas(alt, x, y, height=4.7) as (axes, finish):
         line = np.array([20.0, 90.0])
-        axes.plot(line, line, color=INK, linewidth=1)
-        axes.plot(line, line / 2, color=INK, linewidth=0.8, linestyle=":")
-        axes.annotate("as simulated", (47, 49), rotation=40, ha="center", va="bottom")
-        axes.annotate("half of it", (47, 22), rotation=23, ha="center", va="bottom")
+        for share, words, width, style in (
+            (1, "as simulated", 1, "-"),
+            (0.5, "half of it", 0.8, ":"),
+        ):
+            axes.plot(line, share * line, color=INK, linewidth=width, linestyle=style)
+            label_line(axes, line, share * line, words, INK)
         for each in everything:
             _draw_dot(axes, each)
-        axes.annotate("A100", (88, 75), ha="right", color=COLORS[0])
-        axes.annotate("H100", (65.5, 50), ha="center", color=COLORS[1])
+        for words in dict.fromkeys(each.run.gpu.split()[0] for each in everything):
+            of = [each for each in everything if each.run.gpu.split()[0] == words]
+            xs, ys = [100 * each.predicted for each in of], [100 * each.measured for each in of]
+            label_line(axes, xs, ys, words, gpu_color(words), fontweight="bold")
         return finish()
 
 
@@ -103,16 +107,9 @@ def steps_divided(names: Sequence[str]) -> SvgFigure:
         f"{name}: " + ", ".join(f"{words} {share:.0%}" for words, share in row.items() if share)
         for name, row in zip(names, rows, strict=True)
     )
-    with canvas(f"Shares of the measured step. {told}.", height=1.5 + 0.66 * len(rows)) as (
-        (axes,),
-        finish,
-    ):
-        _start_bars(axes, len(rows), "share of the measured step")
-        for place, (name, row) in enumerate(zip(names, rows, strict=True)):
-            axes.annotate(
-                name, (0, place - 0.25), xytext=(0, 1), textcoords="offset points", va="bottom"
-            )
-            _draw_bar(axes, place, row)
+    alt = f"Shares of the measured step. {told}."
+    with canvas(alt, height=1.5 + 0.66 * len(rows)) as (axes, finish):
+        _draw_bars(axes, dict(zip(names, rows, strict=True)))
         return finish()
 
 
@@ -129,18 +126,12 @@ def one_run(run: str) -> SvgFigure:
         f"{name}: " + ", ".join(f"{words} {share:.0%}" for words, share in row.items() if share)
         for name, row in bars.items()
     )
-    with canvas(f"{run}, in shares of the measured step. {told}.", height=3.9) as (
-        (axes,),
+    with canvas(f"{run}, in shares of the measured step. {told}.", height=3.9, title=run) as (
+        axes,
         finish,
     ):
-        axes.set_title(run, loc="left")
-        _start_bars(axes, len(bars), "share of the measured step")
+        _draw_bars(axes, bars)
         axes.set_xlim(0, 100 * max(1.0, *(sum(row.values()) for row in bars.values())))
-        for place, (name, row) in enumerate(bars.items()):
-            axes.annotate(
-                name, (0, place - 0.25), xytext=(0, 1), textcoords="offset points", va="bottom"
-            )
-            _draw_bar(axes, place, row)
         return finish()
 
 
@@ -155,13 +146,13 @@ def strong_scaling() -> SvgFigure:
 
     The band is the simulator's: with no interleaving below, with the most there can be above.
     """
-    panels = {
-        "768 sequences to a batch": ("small", 95.3, 1),
-        "6144 sequences to a batch": ("large", 87.8, 3),
+    batches = {
+        "768 sequences to a batch": "small",
+        "6144 sequences to a batch": "large",
     }
     told = []
     lines = {}
-    for title, (batch, *_) in panels.items():
+    for title, batch in batches.items():
         found = {
             words: [compare(run) for run in family(f"{words} {rest}, {batch} batch")]
             for words, rest in (("MegaScale", "175B"), ("its", "Megatron-LM"))
@@ -180,10 +171,10 @@ def strong_scaling() -> SvgFigure:
     alt = (
         f"What is left of the utilization when a model gets four times the GPUs. {'; '.join(told)}."
     )
-    with canvas(alt, height=5.6, rows=2) as (rows, finish):
+    with panels(alt, 2, height=5.6) as (rows, finish):
         for axes, (title, found) in zip(rows, lines.items(), strict=True):
             axes.set_title(title, loc="left")
-            _draw_scaling(axes, found, *panels[title][1:])
+            _draw_scaling(axes, found)
         return finish()
 
 
@@ -204,23 +195,28 @@ _THEIRS, _INTERLEAVED, _BEST = "their split", "interleaved", "best split"
 _FEWEST, _MOST = 128, 2**20
 
 
+_COLUMNS = (
+    Column("n_gpu", "GPUs"),
+    Column("utilization", "utilization", "%", 0.01),
+    Column("tensor_parallel", "tensor parallel"),
+    Column("pipeline_parallel", "pipeline parallel"),
+    Column("data_parallel", "data parallel"),
+    Column("bubble_fraction", "pipeline bubble", "%", 0.01),
+    Column("binding", "most of the step"),
+)
+_DEGREES = ("tensor", "pipeline", "data")
+
+
 @cache
 def more_gpus() -> GridFigure:
     """Simulated utilization against GPUs for published models and batches: their split, and the best."""
-    columns = (
-        Column("n_gpu", "GPUs"),
-        Column("utilization", "utilization", "%", 0.01),
-        Column("tensor", "tensor parallel"),
-        Column("pipeline", "pipeline parallel"),
-        Column("data", "data parallel"),
-        Column("bubble", "pipeline bubble", "%", 0.01),
-        Column("binding", "most of the step"),
-    )
     runs: dict[tuple[str, ...], Runs] = {}
     for words, name in _GROWN.items():
         run = RUNS_BY_NAME[name]
         for how in (_THEIRS, _INTERLEAVED, _BEST):
-            runs[words, how] = _tabled(_grow(run, how))
+            steps = _grow(run, how)
+            names = [column.name for column in _COLUMNS]
+            runs[words, how] = runs_of(Sweep.from_steps(get_gpu(run.gpu), steps), names, facts={})
     return GridFigure(
         name="more-gpus",
         title="The same model and batch on more GPUs",
@@ -233,7 +229,7 @@ def more_gpus() -> GridFigure:
             Choice("model", tuple(_GROWN), "Llama 3 405B"),
             Choice("split", (_BEST, _INTERLEAVED, _THEIRS), _INTERLEAVED),
         ),
-        columns=columns,
+        columns=_COLUMNS,
         x=Axis("GPUs", _FEWEST, _MOST, log=True),
         y=Axis("simulated utilization", 0, 1, "%", 0.01),
         x_column="n_gpu",
@@ -245,8 +241,9 @@ def more_gpus() -> GridFigure:
         mix=Mix(
             "degrees",
             "Degrees of tensor, pipeline and data parallelism",
-            ("tensor", "pipeline", "data"),
+            tuple(f"{way}_parallel" for way in _DEGREES),
             multiply=True,
+            colors=tuple(PARALLELISM[way] for way in _DEGREES),
         ),
         digits=4,
     )
@@ -281,39 +278,15 @@ def _divisible(shape: Model) -> Model:
     return replace(shape, d_ff=1024 * round(shape.d_ff / 1024))
 
 
-def _tabled(steps: Sequence[TrainingStep]) -> Runs:
-    return Runs(
-        {
-            "n_gpu": [step.n_gpu for step in steps],
-            "utilization": [step.utilization for step in steps],
-            "tensor": [step.parallelism.tensor_parallel for step in steps],
-            "pipeline": [step.parallelism.pipeline_parallel for step in steps],
-            "data": [step.parallelism.data_parallel for step in steps],
-            "bubble": [step.bubble_fraction for step in steps],
-            "binding": [step.binding for step in steps],
-        }
-    )
-
-
 # -------------------------------------------------------------------------------------- drawing
 
 
 def _draw_dot(axes: Axes, each: Comparison) -> None:
-    color = _GPU_COLORS[each.run.gpu]
+    color = gpu_color(each.run.gpu)
     x, y = 100 * each.predicted, 100 * each.measured
     axes.plot([100 * each.plain.utilization, x], [y, y], color=color, linewidth=0.9, alpha=0.6)
     axes.plot([x], [y], "o", color=color, markersize=4.5)
-    if each.run.name in _LABELLED:
-        text, right, up, side = _LABELLED[each.run.name]
-        axes.annotate(
-            text,
-            (x, y),
-            xytext=(right, up),
-            textcoords="offset points",
-            ha=side,
-            va="center",
-            fontsize=9,
-        )
+    label_point(axes, x, y, _LABELLED.get(each.run.name, ""), INK, fontsize=9)
 
 
 def _grouped(each: Comparison) -> dict[str, float]:
@@ -332,43 +305,37 @@ def _simulated(each: Comparison, step: TrainingStep) -> dict[str, float]:
     return {words: seconds / each.step_s for words, seconds in rows.items()} | {"rest": 0.0}
 
 
-def _start_bars(axes: Axes, count: int, title: str) -> None:
-    """An empty chart of so many bars, with the words for their parts above, in their colors."""
-    scale_axis(axes, "x", Axis(title, 0, 1, "%", 0.01))
-    axes.set_ylim(count - 0.45, -2.15)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
+def _draw_bars(axes: Axes, rows: Mapping[str, Mapping[str, float]]) -> None:
+    """A bar to a row, with its name above, and the words for the parts on top, in their colors."""
+    scale_axis(axes, "x", Axis("share of the measured step", 0, 1, "%", 0.01))
+    rows_axis(axes, list(rows), above=2.15, below=0.55, names=False)
     axes.grid(visible=False)
-    words = [*((name, color) for name, color, _ in _GROUPS), ("rest", INK)]
-    for number, (name, color) in enumerate(words):
-        row, column = divmod(number, 2)
+    colors = {words: color for words, color, _ in _GROUPS}
+    for number, name in enumerate((*colors, "rest")):
+        line, column = divmod(number, 2)
+        mark = "\N{WHITE SQUARE}" if name == "rest" else "\N{BLACK SQUARE}"
         axes.annotate(
-            f"\N{BLACK SQUARE} {name}" if name != "rest" else "\N{WHITE SQUARE} rest",
-            (0.5 * column, -1.95 + 0.36 * row),
+            f"{mark} {name}",
+            (0.5 * column, -1.95 + 0.36 * line),
             xycoords=("axes fraction", "data"),
             va="center",
-            color=color,
+            color=colors.get(name, INK),
         )
+    for place, (name, row) in enumerate(rows.items()):
+        axes.text(0, place - 0.27, name, va="bottom")
+        left = 0.0
+        for words, share in row.items():
+            width = 100 * share
+            if words in colors:
+                axes.barh(place, width, 0.46, left, color=colors[words], alpha=0.55, linewidth=0)
+            elif share:
+                axes.barh(place, width, 0.46, left, fill=False, edgecolor=INK, linestyle=":")
+            if width >= 4:
+                axes.text(left + width / 2, place, f"{width:.0f}", ha="center", va="center")
+            left += width
 
 
-def _draw_bar(axes: Axes, place: int, row: Mapping[str, float]) -> None:
-    colors = {words: color for words, color, _ in _GROUPS}
-    left = 0.0
-    for words, share in row.items():
-        width = 100 * share
-        color = colors.get(words)
-        if color:
-            axes.barh(place, width, 0.46, left, color=color, alpha=0.55, linewidth=0)
-        elif share:
-            axes.barh(place, width, 0.46, left, fill=False, edgecolor=INK, linestyle=":")
-        if width >= 4:
-            axes.annotate(f"{width:.0f}", (left + width / 2, place), ha="center", va="center")
-        left += width
-
-
-def _draw_scaling(
-    axes: Axes, found: Mapping[str, list[Comparison]], label_at: float, named_at: int
-) -> None:
+def _draw_scaling(axes: Axes, found: Mapping[str, list[Comparison]]) -> None:
     of = found["MegaScale"]
     gpus = np.array([each.run.n_gpu for each in of], dtype=float)
     scale_axis(axes, "x", Axis("GPUs", gpus[0] * 0.95, gpus[-1] * 1.05))
@@ -376,28 +343,11 @@ def _draw_scaling(
     axes.set_xticks(gpus, [f"{count:.0f}" for count in gpus])
     plain = np.array([each.plain.utilization for each in of])
     most = np.array([each.predicted for each in of])
-    axes.fill_between(
-        gpus, 100 * plain / plain[0], 100 * most / most[0], color=COLORS[5], alpha=0.2, linewidth=0
-    )
-    axes.annotate(
-        "simulated",
-        (gpus[-1], label_at),
-        color=COLORS[5],
-        va="center",
-        ha="right",
-    )
-    for (words, each), color, up in zip(
-        found.items(), (COLORS[0], COLORS[1]), (9, -9), strict=True
-    ):
+    low, high = 100 * plain / plain[0], 100 * most / most[0]
+    axes.fill_between(gpus, low, high, color=COLORS[5], alpha=0.2, linewidth=0)
+    label_line(axes, gpus, (low + high) / 2, "simulated", COLORS[5])
+    for (words, each), color in zip(found.items(), COLORS, strict=False):
         values = np.array([one.measured for one in each])
-        place = named_at if words == "MegaScale" else len(each) - 1
-        axes.plot(gpus, 100 * values / values[0], "o-", color=color, markersize=4.5)
-        axes.annotate(
-            _MEASURED[words],
-            (gpus[place], 100 * values[place] / values[0]),
-            xytext=(0, up),
-            textcoords="offset points",
-            ha="right" if place == len(each) - 1 else "left",
-            va="center",
-            color=color,
-        )
+        percent = 100 * values / values[0]
+        axes.plot(gpus, percent, "o-", color=color, markersize=4.5)
+        label_line(axes, gpus, percent, _MEASURED[words], color)

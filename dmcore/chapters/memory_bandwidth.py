@@ -6,9 +6,11 @@ from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import memory_bandwidth as model
 from dmcore.chapters.common import DATA_SHEET_GPUS, gpu_menu, sliders
+from dmcore.show.colors import gpu_color
 from dmcore.show.explorer import Axis, Curve, Explorer
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, SvgFigure, canvas, scale_axis
+from dmcore.show.labels import label_point
+from dmcore.show.plots import SvgFigure, canvas
 
 __all__ = ["nanobatch_explorer", "rooflines"]
 
@@ -21,31 +23,14 @@ def rooflines() -> SvgFigure:
     knees = {name: model.node_nanobatch_tokens(name) for name in DATA_SHEET_GPUS}
     told = ", ".join(f"{name} {readable(tokens)} tokens" for name, tokens in knees.items())
     explorer = nanobatch_explorer()
-    with canvas(f"Share of peak arithmetic rises with the nanobatch up to a knee: {told}.") as (
-        (axes,),
-        finish,
-    ):
-        scale_axis(axes, "x", _NANOBATCH)
-        scale_axis(axes, "y", _SHARE)
-        places = {
-            "V100 SXM": (-16, -62, "right"),
-            "A100 SXM": (0, 8, "center"),
-            "H100 SXM": (8, -40, "left"),
-        }
-        for (name, tokens), color in zip(knees.items(), COLORS, strict=False):
+    alt = f"Share of peak arithmetic rises with the nanobatch up to a knee: {told}."
+    with canvas(alt, _NANOBATCH, _SHARE) as (axes, finish):
+        for name, tokens in knees.items():
             values = explorer.with_values(gpu_menu("F beta_hbm").options[name])
             shares = explorer.along_x(explorer.curves[0].expr, values) / _SHARE.per_unit
-            axes.plot(explorer.x_values(), shares, color=color)
-            axes.plot([tokens], [100], "o", color=color, markersize=5)
-            right, up, side = places[name]
-            axes.annotate(
-                f"{name}: {readable(tokens)}",
-                (tokens, 100),
-                xytext=(right, up),
-                textcoords="offset points",
-                ha=side,
-                color=color,
-            )
+            axes.plot(explorer.x_values(), shares, color=gpu_color(name))
+            axes.plot([tokens], [100], "o", color=gpu_color(name), markersize=5)
+            label_point(axes, tokens, 100, f"{name}: {readable(tokens)}", gpu_color(name))
         return finish()
 
 
@@ -60,7 +45,7 @@ def nanobatch_explorer() -> Explorer:
         x_symbol="n",
         x=_NANOBATCH,
         y=_SHARE,
-        curves=(Curve(model.roofline().subs(rates), "share of peak", label_at=0.4),),
+        curves=(Curve(model.roofline().subs(rates), "share of peak"),),
         controls=(gpu_menu("F beta_hbm w_P"), *sliders("F beta_hbm w_P")),
         readouts=(
             Number("Least nanobatch", model.derivation().result, "tokens"),

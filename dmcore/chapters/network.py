@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 import sympy as sp
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
@@ -16,9 +16,12 @@ from dmcore.bottlenecks import memory_bandwidth
 from dmcore.bottlenecks import network as model
 from dmcore.chapters.common import DATA_SHEET_GPUS, SLIDERS, gpu_menu, gpu_values, sliders
 from dmcore.hardware.catalog import GPUS
+from dmcore.show.colors import COLORS, gpu_color
+from dmcore.show.drawing import arrow, box, drawing
 from dmcore.show.explorer import Axis, Band, Curve, Explorer
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.labels import label_area, label_point
+from dmcore.show.plots import SvgFigure, canvas
 
 __all__ = ["block_grid", "blocks_explorer", "time_against_side"]
 
@@ -46,38 +49,18 @@ def time_against_side() -> SvgFigure:
     told = ", ".join(f"{names[name]} {readable(side)} channels" for name, side in knees.items())
     ratio = _with_hardware(model.block_time_ratio())
     alt = f"Network time over arithmetic time falls as a block's side grows; equal at: {told}."
-    with canvas(alt, height=3.8) as ((axes,), finish):
-        scale_axis(axes, "x", _SIDE)
-        scale_axis(axes, "y", _RATIO_OF_SIDE)
+    with canvas(alt, _SIDE, _RATIO_OF_SIDE, height=3.8) as (axes, finish):
+        edges = [_SIDE.low, _SIDE.high]
         axes.axhspan(1, _RATIO_OF_SIDE.high, color=COLORS[5], alpha=0.12, linewidth=0)
-        for y, side, words in (
-            (18, "right", "the network is slower"),
-            (0.05, "left", "it keeps up"),
-        ):
-            x = _SIDE.high / 1.1 if side == "right" else _SIDE.low * 1.1
-            axes.annotate(words, (x, y), color=COLORS[5], ha=side, va="center")
-        places = {
-            "V100 SXM": (9.5e4, 3),
-            "A100 SXM": (1.62e4, 0.4),
-            "H100 SXM": (3.3e4, 5),
-            _FLAT: (2.5e3, 0.2),
-        }
+        label_area(axes, edges, 1, _RATIO_OF_SIDE.high, "the network is slower", COLORS[5])
+        label_area(axes, edges, _RATIO_OF_SIDE.low, 1, "it keeps up", COLORS[5])
         dashes = {"V100 SXM": (0, (4, 3)), _FLAT: (0, (1, 1.2))}
-        order = ("A100 SXM", "H100 SXM", "V100 SXM", _FLAT)
-        for name, color in zip(order, COLORS, strict=False):
-            gpu = gpu_values(name)
+        for name in names:
+            gpu, color = gpu_values(name), COLORS[3] if name == _FLAT else gpu_color(name)
             ys = evaluate(ratio, a=sides, F=gpu["F"], beta_net=gpu["beta_net"], w_A=2)
             axes.plot(sides, ys, color=color, linestyle=dashes.get(name, "-"))
             axes.plot([knees[name]], [1], "o", color=color, markersize=5)
-            axes.annotate(
-                f"{names[name]}\n{readable(knees[name])}",
-                (knees[name], 1),
-                xytext=places[name],
-                ha="center",
-                va="center",
-                color=color,
-                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.7, "shrinkB": 3},
-            )
+            label_point(axes, knees[name], 1, f"{names[name]}\n{readable(knees[name])}", color)
         return finish()
 
 
@@ -88,67 +71,31 @@ def block_grid() -> SvgFigure:
         "node. After the first product the nodes of a column add up their parts of a slice of d_ff; "
         "after the second the nodes of a row add up their parts of a slice of d_model."
     )
-    with canvas(alt, height=2.75) as ((axes,), finish):
-        axes.set_axis_off()
-        axes.set_xlim(-1.15, _SLICES_F + 0.15)
-        axes.set_ylim(-1.85, _SLICES_D + 1.35)
+    in_column, in_row, wide, high = 5, 1, _SLICES_F, _SLICES_D
+    with drawing(alt, (-1.15, wide + 0.15), (-1.85, high + 1.35), 2.75) as (axes, finish):
         axes.set_aspect("equal")
-        for row in range(_SLICES_D):
-            for column in range(_SLICES_F):
-                _block(axes, row, column)
-        column_x, row_y = 5.5, _SLICES_D - 1.5
-        _arrow(axes, (column_x + 0.3, 0.08), (column_x + 0.3, _SLICES_D - 0.08), COLORS[1])
-        _arrow(axes, (0.08, row_y - 0.3), (_SLICES_F - 0.08, row_y - 0.3), COLORS[0])
-        axes.text(
-            column_x + 0.3,
-            _SLICES_D + 0.75,
-            "1st product: a column adds up",
-            color=COLORS[1],
-            ha="center",
-        )
-        axes.plot(
-            [column_x + 0.3] * 2, [_SLICES_D + 0.06, _SLICES_D + 0.65], color=COLORS[1], lw=0.7
-        )
+        for row, column in product(range(high), range(wide)):
+            color = COLORS[1] if column == in_column else COLORS[0] if row == in_row else COLORS[5]
+            alpha = 0.1 if color == COLORS[5] else 0.26
+            number = str(row * wide + column + 1)
+            box(axes, (column, high - 1 - row), (1, 1), color, number, alpha=alpha, edge_alpha=0.8)
+        x, y = in_column + 0.83, high - in_row - 0.83
+        arrow(axes, (x, 0.08), (x, high - 0.08), COLORS[1], "<->")
+        arrow(axes, (0.08, y), (wide - 0.08, y), COLORS[0], "<->")
+        axes.text(x, high + 0.75, "1st product: a column adds up", color=COLORS[1], ha="center")
+        axes.plot([x, x], [high + 0.06, high + 0.65], color=COLORS[1], lw=0.7)
         axes.text(0, -0.55, "2nd product: a row adds up", color=COLORS[0], va="center")
-        _arrow(axes, (0, -1.05), (_SLICES_F, -1.05), INK)
-        axes.text(_SLICES_F / 2, -1.5, "d_ff in q = 8 slices", ha="center", va="center")
-        _arrow(axes, (-0.25, 0), (-0.25, _SLICES_D), INK)
-        axes.text(
-            -0.8, _SLICES_D / 2, "d_model in\nm = 2 slices", ha="center", va="center", rotation=90
-        )
-        axes.text(0.5, _SLICES_D + 0.35, "side a", ha="center", va="center")
-        _arrow(axes, (0, _SLICES_D + 0.1), (1, _SLICES_D + 0.1), INK)
+        for start, end in (
+            ((0, -1.05), (wide, -1.05)),
+            ((-0.25, 0), (-0.25, high)),
+            ((0, high + 0.1), (1, high + 0.1)),
+        ):
+            arrow(axes, start, end, style="<->")
+        middle: dict[str, Any] = {"ha": "center", "va": "center"}
+        axes.text(wide / 2, -1.5, "d_ff in q = 8 slices", **middle)
+        axes.text(-0.8, high / 2, "d_model in\nm = 2 slices", rotation=90, **middle)
+        axes.text(0.5, high + 0.42, "side a", **middle)
         return finish()
-
-
-def _block(axes: Axes, row: int, column: int) -> None:
-    in_column, in_row = column == 5, row == 1
-    color = COLORS[1] if in_column else COLORS[0] if in_row else COLORS[5]
-    axes.add_patch(
-        Rectangle(
-            (column, _SLICES_D - 1 - row),
-            1,
-            1,
-            facecolor=color,
-            alpha=0.26 if in_column or in_row else 0.1,
-            linewidth=0,
-        )
-    )
-    axes.add_patch(
-        Rectangle((column, _SLICES_D - 1 - row), 1, 1, fill=False, edgecolor=INK, linewidth=0.8)
-    )
-    axes.text(
-        column + 0.34,
-        _SLICES_D - 0.42 - row,
-        str(row * _SLICES_F + column + 1),
-        ha="center",
-        va="center",
-    )
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
-    style = {"arrowstyle": "<->", "color": color, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", end, xytext=start, arrowprops=style)
 
 
 def blocks_explorer() -> Explorer:
@@ -166,11 +113,7 @@ def blocks_explorer() -> Explorer:
         x=_NODES,
         y=_RATIO,
         curves=(
-            Curve(
-                _with_hardware(model.time_ratio()),
-                "leading terms; dashed: exact",
-                label_at=0.58,
-            ),
+            Curve(_with_hardware(model.time_ratio()), "leading terms; dashed: exact"),
             Curve(_with_hardware(model.time_ratio_exact()), "", dashed=True),
         ),
         controls=(gpu_menu("F beta_net G w_A"), *sliders("F beta_net w_A"), width),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
+from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from dmcore.algebra.symbols import symbols
+from dmcore.show.colors import COLORS, INK
+from dmcore.show.drawing import arrow, box, drawing
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas
+from dmcore.show.plots import SvgFigure
 from dmcore.simulator.pipeline import bubble_fraction
 from dmcore.studies.ring import ring_all_reduce
 from dmcore.studies.schedule import idle_share, plain_schedule
@@ -69,7 +69,7 @@ def four_ways() -> SvgFigure:
         "weights. Tensor: all tokens and a quarter of every matrix. Pipeline: all tokens and one of "
         "four layers. Expert: the quarter of the tokens that is sent to its quarter of the experts."
     )
-    with _drawing(alt, 4, 6.25) as (axes, finish):
+    with _drawing(alt, 6.25, -0.3, 5.95) as (axes, finish):
         for row, (text, slicing) in enumerate(ways):
             y = 4.22 - 1.4 * row
             axes.text(0, y + 1.06, text)
@@ -78,7 +78,6 @@ def four_ways() -> SvgFigure:
         for gpu in range(4):
             axes.text(1.02 * gpu + 0.45, -0.08, f"GPU {gpu + 1}", ha="center", va="top")
         axes.text(0, 5.72, "Left: the tokens of a batch. Right: four layers.", color=COLORS[5])
-        axes.set_ylim(-0.3, 5.95)
         return finish()
 
 
@@ -97,7 +96,7 @@ def sliced(
     weights, work = shares[0].weights, shares[0].work
     told = f"each: {weights} of the weights, {work} of the arithmetic"
     height = 1.2 * rows + 0.7
-    with _drawing(f"{title}. {told}.", 4, height) as (axes, finish):
+    with _drawing(f"{title}. {told}.", height, -0.15) as (axes, finish):
         axes.text(0, height - 0.1, title, va="top")
         axes.text(0, height - 0.34, told, va="top", color=COLORS[5])
         for number, share in enumerate(shares):
@@ -105,7 +104,6 @@ def sliced(
             _card(axes, x, y, share, slicing.expert, COLORS[number % len(COLORS)])
         if slicing.gpus > _MOST_CARDS:
             axes.text(0, -0.12, f"and {slicing.gpus - _MOST_CARDS} more", color=COLORS[5])
-        axes.set_ylim(-0.15, height)
         return finish()
 
 
@@ -115,23 +113,20 @@ def data_parallel() -> SvgFigure:
         "Data parallelism: four GPUs each take a quarter of the batch and a whole copy of the "
         "weights. Each gets a gradient for every weight; an all-reduce sums the four."
     )
-    with _drawing(alt, 4, 2.9) as (axes, finish):
+    with _drawing(alt, 2.9, 0.05) as (axes, finish):
         for gpu in range(4):
             x, color = 1.02 * gpu, COLORS[gpu]
             for token in range(_TOKENS):
                 inside = token // 2 == gpu
-                _box(axes, x + 0.2, 2.75 - 0.07 * token, 0.5, 0.055, color if inside else None)
-            _arrow(axes, (x + 0.45, 2.2), (x + 0.45, 1.97))
-            _box(axes, x + 0.1, 1.3, 0.7, 0.65, color)
-            axes.text(x + 0.45, 1.62, "all\nweights", ha="center", va="center")
-            _arrow(axes, (x + 0.45, 1.27), (x + 0.45, 1.02))
-            _box(axes, x + 0.1, 0.62, 0.7, 0.38, color, alpha=0.25)
-            axes.text(x + 0.45, 0.81, "gradients", ha="center", va="center", size=9.5)
+                box(axes, (x + 0.2, 2.75 - 0.07 * token), (0.5, 0.055), color if inside else None)
+            arrow(axes, (x + 0.45, 2.2), (x + 0.45, 1.97))
+            box(axes, (x + 0.1, 1.3), (0.7, 0.65), color, "all\nweights")
+            arrow(axes, (x + 0.45, 1.27), (x + 0.45, 1.02))
+            box(axes, (x + 0.1, 0.62), (0.7, 0.38), color, "gradients", alpha=0.25, text_size=9.5)
         axes.plot([0.1, 3.86], [0.45, 0.45], color=INK, linewidth=1)
         for gpu in range(4):
             axes.plot([1.02 * gpu + 0.45] * 2, [0.45, 0.6], color=INK, linewidth=1)
         axes.text(1.98, 0.36, "all-reduce: the sum of the four, to all four", ha="center", va="top")
-        axes.set_ylim(0.05, 2.9)
         return finish()
 
 
@@ -147,20 +142,19 @@ def tensor_parallel() -> SvgFigure:
         ("1D: four slices along f", 1, 4, "the d sums: over 4 GPUs", "no sum"),
         ("2D: m = 2 slices of d, q = 2 of f", 2, 2, "the d sums: over q = 2", "over m = 2"),
     )
-    with _drawing(alt, 4, 5.3) as (axes, finish):
+    with _drawing(alt, 5.3, -0.02, 5.35) as (axes, finish):
         for (text, m, q, d_sum, f_sum), bottom in zip(panels, (2.75, 0.0), strict=True):
             axes.text(0, bottom + 2.42, text)
             for y in (bottom + 1.45, bottom + 0.3):
                 _blocks(axes, 0.75, y, 2.15, 0.8, m, q)
             for y, name in ((bottom + 1.45, "x"), (bottom + 0.3, "y")):
-                _box(axes, 0.5, y, 0.1, 0.8, COLORS[5], alpha=0.35)
+                box(axes, (0.5, y), (0.1, 0.8), COLORS[5], alpha=0.35)
                 axes.text(0.42, y + 0.4, f"{name}\nd", ha="right", va="center")
-            _box(axes, 0.75, bottom + 1.2, 2.15, 0.1, COLORS[5], alpha=0.35)
+            box(axes, (0.75, bottom + 1.2), (2.15, 0.1), COLORS[5], alpha=0.35)
             axes.text(3.0, bottom + 1.85, "W in", va="center")
             axes.text(3.0, bottom + 1.25, f"the f sums:\n{f_sum}", va="center")
             axes.text(3.0, bottom + 0.7, "W out", va="center")
             axes.text(0.5, bottom + 0.24, d_sum, va="top")
-        axes.set_ylim(-0.02, 5.35)
         return finish()
 
 
@@ -171,20 +165,18 @@ def pipeline_parallel() -> SvgFigure:
         "forward across the three boundaries between GPUs, d channels for each token, and gradients "
         "come back the same way."
     )
-    with _drawing(alt, 4, 1.5) as (axes, finish):
+    with _drawing(alt, 1.5, -0.05, 1.4) as (axes, finish):
         for layer in range(8):
             stage = layer // 2
             x = 0.05 + 0.4 * layer + 0.25 * stage
-            _box(axes, x, 0.5, 0.34, 0.6, COLORS[stage])
-            axes.text(x + 0.17, 0.8, str(layer + 1), ha="center", va="center")
+            box(axes, (x, 0.5), (0.34, 0.6), COLORS[stage], str(layer + 1))
             if layer % 2:
                 axes.text(x - 0.03, 1.18, f"GPU {stage + 1}", ha="center")
             if layer % 2 and stage < 3:
-                _arrow(axes, (x + 0.36, 0.9), (x + 0.63, 0.9))
-                _arrow(axes, (x + 0.63, 0.68), (x + 0.36, 0.68))
+                arrow(axes, (x + 0.36, 0.9), (x + 0.63, 0.9))
+                arrow(axes, (x + 0.63, 0.68), (x + 0.36, 0.68))
         axes.text(2.0, 0.42, "across: d activations for each token,", ha="center", va="top")
         axes.text(2.0, 0.2, "back: their d gradients", ha="center", va="top")
-        axes.set_ylim(-0.05, 1.4)
         return finish()
 
 
@@ -195,7 +187,7 @@ def expert_parallel() -> SvgFigure:
         f"experts, one on each GPU. {sum(_ROUTES[t] != t // 2 for t in range(_TOKENS))} of the eight "
         "have to move to another GPU."
     )
-    with _drawing(alt, 4, 2.6) as (axes, finish):
+    with _drawing(alt, 2.6, -0.1, 2.62) as (axes, finish):
         axes.text(0.75, 2.42, "tokens, where they are", ha="center")
         axes.text(3.05, 2.42, "experts of a layer", ha="center")
         for token in range(_TOKENS):
@@ -203,14 +195,12 @@ def expert_parallel() -> SvgFigure:
             expert = _ROUTES[token]
             target = 2.06 - 0.62 * expert
             color = COLORS[gpu]
-            _box(axes, 0.5, y - 0.08, 0.5, 0.16, color)
+            box(axes, (0.5, y - 0.08), (0.5, 0.16), color)
             axes.plot([1.03, 2.5], [y, target], color=color, linewidth=1.6)
         for expert in range(4):
             y = 2.06 - 0.62 * expert
-            _box(axes, 2.53, y - 0.23, 1.05, 0.46, COLORS[expert])
-            axes.text(3.05, y, f"expert {expert + 1}", ha="center", va="center")
+            box(axes, (2.53, y - 0.23), (1.05, 0.46), COLORS[expert], f"expert {expert + 1}")
             axes.text(0.42, y, f"GPU {expert + 1}", ha="right", va="center")
-        axes.set_ylim(-0.1, 2.62)
         return finish()
 
 
@@ -222,41 +212,30 @@ def ring(peers: int = 4) -> SvgFigure:
         f"GPU's version. After {peers - 1} moves each GPU has one chunk that sums all {peers}; after "
         f"{2 * (peers - 1)} moves it has all chunks."
     )
-    with _drawing(alt, 4, 0.44 * len(states) + 0.35) as (axes, finish):
-        width = 3.3 / peers
-        top = 0.44 * len(states)
+    top, width = 0.44 * len(states), 3.3 / peers
+    side = 0.9 * width / peers
+    with _drawing(alt, top + 0.35, -0.05, top + 0.3) as (axes, finish):
         for gpu in range(peers):
             axes.text(0.7 + width * (gpu + 0.45), top + 0.08, f"GPU {gpu + 1}", ha="center")
         for move, state in enumerate(states):
             y = top - 0.44 * (move + 1) + 0.06
-            axes.text(
-                0.6, y + 0.15, "start" if move == 0 else f"move {move}", ha="right", va="center"
-            )
+            words = f"move {move}" if move else "start"
+            axes.text(0.6, y + 0.15, words, ha="right", va="center")
             arrived = {(message.receiver, message.chunk) for message in state.messages}
             for gpu, chunks in enumerate(state.summed):
                 for chunk, contributions in enumerate(chunks):
-                    side = 0.9 * width / peers
-                    x = 0.7 + width * gpu + side * chunk
-                    done = len(contributions) == peers
-                    _box(
+                    heavy, count = (gpu, chunk) in arrived, len(contributions)
+                    box(
                         axes,
-                        x,
-                        y,
-                        side,
-                        0.3,
-                        COLORS[2] if done else COLORS[0],
-                        alpha=0.12 + 0.5 * (len(contributions) - 1) / max(1, peers - 1),
-                        heavy=(gpu, chunk) in arrived,
+                        (0.7 + width * gpu + side * chunk, y),
+                        (side, 0.3),
+                        COLORS[2 if count == peers else 0],
+                        str(count),
+                        alpha=0.12 + 0.5 * (count - 1) / max(1, peers - 1),
+                        width=1.6 if heavy else 0.6,
+                        edge_alpha=1 if heavy else 0.55,
+                        text_size=9,
                     )
-                    axes.text(
-                        x + side / 2,
-                        y + 0.14,
-                        str(len(contributions)),
-                        ha="center",
-                        va="center",
-                        size=9,
-                    )
-        axes.set_ylim(-0.05, top + 0.3)
         return finish()
 
 
@@ -268,31 +247,22 @@ def schedule(stages: float = 4, microbatches: float = 8) -> SvgFigure:
     told = f"{int(stages)} stages, {int(microbatches)} microbatches: idle {idle:.0%} of the time"
     alt = f"A pipeline's schedule, time to the right, a row for each stage. {told}."
     height = 0.3 * int(stages) + 0.75
-    with _drawing(alt, 4, height) as (axes, finish):
+    with _drawing(alt, height, -0.05) as (axes, finish):
         unit = 3.35 / end
         top = 0.3 * int(stages) + 0.3
         axes.text(0, height - 0.1, told, va="top")
         for stage in range(int(stages)):
             y = top - 0.3 * (stage + 1)
             axes.text(0.55, y + 0.12, f"GPU {stage + 1}", ha="right", va="center")
-            _box(axes, 0.62, y, unit * end, 0.25, None)
+            box(axes, (0.62, y), (unit * end, 0.25))
         for task in tasks:
             x, y = 0.62 + unit * task.start, top - 0.3 * (task.stage + 1)
             color = COLORS[1] if task.backward else COLORS[0]
-            _box(axes, x, y, unit * task.turns, 0.25, color)
-            if unit * task.turns > 0.085:
-                axes.text(
-                    x + unit * task.turns / 2,
-                    y + 0.11,
-                    str(task.microbatch + 1),
-                    ha="center",
-                    va="center",
-                    size=8.5,
-                )
+            number = str(task.microbatch + 1) if unit * task.turns > 0.085 else ""
+            box(axes, (x, y), (unit * task.turns, 0.25), color, number, text_size=8.5)
         axes.text(0.62, 0.2, "forward", color=COLORS[0], va="top")
         axes.text(1.3, 0.2, "backward", color=COLORS[1], va="top")
         axes.text(3.97, 0.2, "time →", ha="right", va="top")
-        axes.set_ylim(-0.05, height)
         return finish()
 
 
@@ -309,8 +279,8 @@ def bubble_explorer() -> Explorer:
         x=Axis("microbatches K", 1, 256, log=True),
         y=Axis("idle share of the time", 0, 1, "%", 0.01),
         curves=(
-            Curve(idle, "1 block to a stage", {"v": 1}, dashed=True, label_at=0.2),
-            Curve(idle, "v blocks", label_at=0.38),
+            Curve(idle, "1 block to a stage", {"v": 1}, dashed=True),
+            Curve(idle, "v blocks"),
         ),
         controls=(
             Slider("N_PP", "Stages", 1, 64, 8, whole=True),
@@ -326,60 +296,10 @@ def bubble_explorer() -> Explorer:
 # --------------------------------------------------------------------------------------- drawing
 
 
-@contextmanager
-def _drawing(
-    alt: str, width: float, height: float
-) -> Iterator[tuple[Axes, Callable[[], SvgFigure]]]:
-    """A frame for boxes and text, without axes, that many units wide and high."""
-    with canvas(alt, height=height * 4.7 / (width + 0.1)) as ((axes,), finish):
-        axes.set_position(
-            (0, 0, 1, 1)
-        )  # takes it out of the layout, which would make room for text
-        axes.axis("off")
-        axes.set_xlim(-0.05, width + 0.05)
-        axes.set_ylim(0, height)
-        yield axes, finish
-
-
-def _box(
-    axes: Axes,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    color: str | None,
-    *,
-    alpha: float = 0.45,
-    heavy: bool = False,
-) -> None:
-    """A box with a thin edge, filled if it has a colour."""
-    place = (float(x), float(y)), float(width), float(height)
-    if color is not None:
-        axes.add_patch(Rectangle(*place, facecolor=color, alpha=alpha, linewidth=0))
-    axes.add_patch(
-        Rectangle(
-            *place,
-            facecolor="none",
-            edgecolor=INK,
-            linewidth=1.6 if heavy else 0.6,
-            alpha=1 if heavy else 0.55,
-        )
-    )
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=9,
-            color=INK,
-            linewidth=1,
-            shrinkA=0,
-            shrinkB=0,
-        )
-    )
+def _drawing(alt: str, height: float, low: float, high: float | None = None) -> Any:
+    """A frame 4 units wide, whose units are the same that way up if it is ``height`` of them high."""
+    top = height if high is None else high
+    return drawing(alt, (-0.05, 4.05), (low, top), height * 4.7 / 4.1)
 
 
 def _blocks(
@@ -389,12 +309,10 @@ def _blocks(
     for row in range(rows):
         for column in range(columns):
             gpu = row * columns + column
-            _box(
+            box(
                 axes,
-                x + width * column / columns,
-                y + height * (rows - 1 - row) / rows,
-                width / columns,
-                height / rows,
+                (x + width * column / columns, y + height * (rows - 1 - row) / rows),
+                (width / columns, height / rows),
                 COLORS[gpu],
             )
             axes.text(
@@ -413,7 +331,7 @@ def _card(axes: Axes, x: float, y: float, share: Share, groups: int, color: str)
         here = share.batch[0] <= Fraction(token, _TOKENS) < share.batch[1]
         routed = share.experts[0] <= Fraction(_ROUTES[token], 4) < share.experts[1]
         top = y + 1 - (token + 1) / _TOKENS
-        _box(axes, x, top, 0.18, 0.1, color if here and (routed or groups == 1) else None)
+        box(axes, (x, top), (0.18, 0.1), color if here and (routed or groups == 1) else None)
     experts = 4 if groups > 1 else 1
     gap = 0.03 if experts > 1 else 0.0
     side = (0.62 - gap * (experts - 1)) / experts
@@ -424,14 +342,7 @@ def _card(axes: Axes, x: float, y: float, share: Share, groups: int, color: str)
             left = x + 0.27 + expert * (side + gap)
             if mine and share.experts[0] <= Fraction(expert, experts) < share.experts[1]:
                 (row_0, row_1), (column_0, column_1) = share.rows, share.columns
-                axes.add_patch(
-                    Rectangle(
-                        (left + side * float(column_0), bottom + 0.2 * float(1 - row_1)),
-                        side * float(column_1 - column_0),
-                        0.2 * float(row_1 - row_0),
-                        facecolor=color,
-                        alpha=0.6,
-                        linewidth=0,
-                    )
-                )
-            _box(axes, left, bottom, side, 0.2, None)
+                corner = left + side * float(column_0), bottom + 0.2 * float(1 - row_1)
+                size = side * float(column_1 - column_0), 0.2 * float(row_1 - row_0)
+                box(axes, corner, size, color, alpha=0.6, width=0)
+            box(axes, (left, bottom), (side, 0.2))

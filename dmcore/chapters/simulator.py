@@ -10,12 +10,16 @@ import numpy as np
 from dmcore.algebra.numbers import readable
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.models.model import Model
+from dmcore.show.cluster import runs_of
+from dmcore.show.colors import BOTTLENECKS, COLORS, INK
 from dmcore.show.explorer import Axis
+from dmcore.show.labels import label_area, label_line, label_point
 from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.plots import SvgFigure, canvas, rows_axis
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.search import NothingFitsError, best_parallelism
 from dmcore.simulator.step import TrainingStep
+from dmcore.simulator.sweep import Sweep
 from dmcore.studies.one_model import CAUSES, best_splits, causes, in_full, in_words
 
 __all__ = [
@@ -25,7 +29,7 @@ __all__ = [
     "strong_scaling",
 ]
 
-_COLOR_OF = dict(zip(CAUSES, (COLORS[0], COLORS[1], COLORS[5], COLORS[3], COLORS[2]), strict=True))
+_COLOR_OF = {name: BOTTLENECKS[name.removeprefix("kernel ")] for name in CAUSES}
 _CLUSTER = Axis("GPUs in the cluster", 2**9, 2**23, log=True)
 _SHARE = Axis("utilization", 0, 80, "%")
 
@@ -41,26 +45,14 @@ def strong_scaling() -> SvgFigure:
     shown = {size: found[size] for size in (2**11, int(end), 2**20, 2**23)}
     told = ", ".join(f"{in_full(size)} GPUs {step.utilization:.0%}" for size, step in shown.items())
     alt = f"Utilization of one model falls as its cluster grows: {told}."
-    with canvas(alt, height=3.6) as ((axes,), finish):
-        scale_axis(axes, "x", _CLUSTER)
-        scale_axis(axes, "y", _SHARE)
+    with canvas(alt, _CLUSTER, _SHARE, height=3.6) as (axes, finish):
         axes.axhline(useful, color=INK, linewidth=0.9, linestyle="--")
-        axes.annotate("useful rate: 70 %", (_CLUSTER.high / 1.1, useful + 1), ha="right")
+        label_line(axes, sizes, np.full(len(sizes), useful), f"useful rate: {useful:.0f} %", INK)
         axes.plot(sizes, percent, "o-", color=COLORS[0], markersize=4)
-        first = min(shown)
         for size, step in shown.items():
-            axes.annotate(
-                _run_length(step),
-                (size, step.utilization * 100),
-                xytext=(-8, -8) if size > first else (0, -8),
-                textcoords="offset points",
-                ha="right" if size > first else "center",
-                va="top",
-                color=COLORS[0],
-            )
-        axes.annotate(
-            "labels: length of the run", (_CLUSTER.low * 1.2, 6), color=COLORS[0], va="center"
-        )
+            label_point(axes, size, step.utilization * 100, _run_length(step), COLORS[0])
+        words = "labels: length of the run"
+        axes.text(_CLUSTER.low * 1.2, 6, words, color=COLORS[0], va="center")
         return finish()
 
 
@@ -82,28 +74,23 @@ def breakdown() -> SvgFigure:
         "Share of a step by cause against the cluster's size: all arithmetic at first. "
         f"With {in_full(sizes[-1])} GPUs: {told}."
     )
-    with canvas(alt, height=4.0) as ((axes,), finish):
-        bottom = np.zeros(len(sizes))
-        places = np.arange(len(sizes))
-        for name, color in _COLOR_OF.items():
-            part = np.array([shares[size][name] for size in sizes]) * 100
-            axes.bar(places, part, bottom=bottom, color=color, width=0.95, alpha=0.85)
-            bottom += part
-        percent = [step.utilization * 100 for step in found.values()]
-        axes.plot(places, percent, "o-", color=INK, linewidth=1.4, markersize=3.5)
-        beside = places[-1] + 0.55
-        axes.annotate("utilization", (beside, percent[-1]), va="center")
-        inside = {"arithmetic": (2.5, 30), "memory": (10, 30), "kernel latency": (beside, 55)}
-        for name, place in {**inside, "gradients": (beside, 97)}.items():
-            color = _COLOR_OF[name] if place[0] == beside else "white"
-            side = "left" if place[0] == beside else "center"
-            axes.annotate(name, place, va="center", ha=side, color=color)
+    places = np.arange(len(sizes))
+    with canvas(alt, height=4.0) as (axes, finish):
         axes.set_xlim(-0.6, places[-1] + 4.3)
         axes.set_ylim(0, 101)
         axes.set_ylabel("share of a step (%)")
         axes.set_xlabel("GPUs in the cluster")
         axes.set_xticks(places[::2], [_short(size) for size in sizes[::2]])
         axes.grid(visible=False)
+        bottom = np.zeros(len(sizes))
+        for name in CAUSES:
+            part = np.array([shares[size][name] for size in sizes]) * 100
+            axes.bar(places, part, bottom=bottom, color=_COLOR_OF[name], width=0.95, alpha=0.3)
+            label_area(axes, places, bottom, bottom + part, name, INK)
+            bottom += part
+        percent = [step.utilization * 100 for step in found.values()]
+        axes.plot(places, percent, "o-", color=INK, linewidth=1.4, markersize=3.5)
+        label_point(axes, places[-1], percent[-1], "utilization", INK)
         return finish()
 
 
@@ -138,37 +125,29 @@ def one_step(gpu: str = "H100 SXM", d_model: str = "12288", gpus: str = "1048576
         f"utilization {step.utilization:.1%}"
     )
     told = ", ".join(f"{name} {readable(seconds * 1e3)} ms" for name, seconds in parts.items())
-    with canvas(f"{title}. {summary}. {told}.", height=1.9 + 0.33 * len(parts)) as (
-        (axes,),
-        finish,
-    ):
-        axes.set_title(f"{title}\n{summary}", loc="left", x=-0.42)
+    alt, title = f"{title}. {summary}. {told}.", f"{title}\n{summary}"
+    with canvas(alt, height=1.9 + 0.33 * len(parts)) as (axes, finish):
+        axes.set_title(title, loc="left", x=-0.42)
         colors = {part: _COLOR_OF[name] for name, joined in CAUSES.items() for part in joined}
-        for place, (name, seconds) in enumerate(parts.items()):
-            axes.barh(place, seconds * 1e3, color=colors[name])
-            axes.annotate(
-                readable(seconds * 1e3),
-                (seconds * 1e3, place),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-            )
         labels = [
             name.replace("tensor, pipeline and expert", "network").replace("data", "gradient")
             for name in parts
         ]
-        axes.set_yticks(range(len(parts)), labels)
-        axes.invert_yaxis()
+        rows_axis(axes, labels)
         axes.set_xlim(0, 1.25e3 * max(parts.values()))
         axes.set_xlabel("time in a step (ms)")
-        axes.grid(visible=False, axis="y")
+        for place, (name, seconds) in enumerate(parts.items()):
+            axes.barh(place, seconds * 1e3, color=colors[name])
+            label_point(axes, seconds * 1e3, place, readable(seconds * 1e3), INK)
         return finish()
 
 
 def _empty(title: str, reason: str) -> SvgFigure:
-    with canvas(f"{title}: no split, because of {reason}.", height=1.2) as ((axes,), finish):
+    with canvas(f"{title}: no split, because of {reason}.", height=1.2, title=title) as (
+        axes,
+        finish,
+    ):
         axes.set_axis_off()
-        axes.set_title(title, loc="left")
         axes.text(0, 0.5, f"No split works: {reason}.", transform=axes.transAxes)
         return finish()
 
@@ -177,22 +156,24 @@ _GRID_GPUS = names("H100 SXM", page_grids=True)
 _GRID_WIDTHS = (12288, 24576, 98304)
 
 
+_COLUMNS = (
+    Column("n_gpu", "GPUs"),
+    Column("utilization", "Utilization", "%", 0.01),
+    Column("days", "Length of the run", "days"),
+    Column("data_parallel", "Data parallel"),
+    Column("tensor_parallel", "Tensor parallel"),
+    Column("pipeline_parallel", "Pipeline parallel"),
+    Column("microbatches", "Microbatches"),
+    Column("binding", "Most of the step"),
+    *(Column(f"share {name}", name, "%", 0.01, shown=False) for name in CAUSES),
+)
+
+
 @cache
 def grid() -> GridFigure:
     """Utilization against the number of GPUs for several GPUs and widths, each at its best split."""
-    columns = (
-        Column("n_gpu", "GPUs"),
-        Column("utilization", "Utilization", "%", 0.01),
-        Column("days", "Length of the run", "days"),
-        Column("data", "Data parallel"),
-        Column("tensor", "Tensor parallel"),
-        Column("pipeline", "Pipeline parallel"),
-        Column("microbatches", "Microbatches"),
-        Column("binding", "Most of the step"),
-        *(Column(f"share {name}", name, "%", 0.01, shown=False) for name in CAUSES),
-    )
     runs: dict[tuple[str, ...], Runs] = {
-        (gpu, f"{width}"): _runs(best_splits(gpu, width, 8, 25))
+        (gpu, f"{width}"): _runs(gpu, best_splits(gpu, width, 8, 25))
         for gpu in _GRID_GPUS
         for width in _GRID_WIDTHS
     }
@@ -201,10 +182,10 @@ def grid() -> GridFigure:
         title="One model on more and more GPUs",
         alt="Utilization against the number of GPUs, each at its fastest split",
         choices=(
-            Choice("GPU", _GRID_GPUS, _GRID_GPUS[0]),
-            Choice("Width d_model", tuple(map(str, _GRID_WIDTHS)), str(_GRID_WIDTHS[0])),
+            Choice("GPU", _GRID_GPUS),
+            Choice("Width d_model", tuple(map(str, _GRID_WIDTHS))),
         ),
-        columns=columns,
+        columns=_COLUMNS,
         x=Axis("GPUs in the cluster", 2**8, 2**25, log=True),
         y=Axis("utilization", 0, 0.9, "%", 0.01),
         x_column="n_gpu",
@@ -217,24 +198,20 @@ def grid() -> GridFigure:
             "share of a step",
             "Share of a step by cause against the number of GPUs",
             tuple(f"share {name}" for name in CAUSES),
+            colors=tuple(_COLOR_OF.values()),
         ),
         digits=5,
     )
 
 
-def _runs(found: Mapping[int, TrainingStep]) -> Runs:
+def _runs(gpu: str, found: Mapping[int, TrainingStep]) -> Runs:
     steps = list(found.values())
-    return Runs(
-        {
-            "n_gpu": list(map(float, found)),
-            "utilization": [step.utilization for step in steps],
-            "days": [step.run_s / 86400 for step in steps],
-            "data": [float(step.parallelism.data_parallel) for step in steps],
-            "tensor": [float(step.parallelism.tensor_parallel) for step in steps],
-            "pipeline": [float(step.parallelism.pipeline_parallel) for step in steps],
-            "microbatches": [float(step.parallelism.microbatches) for step in steps],
-            "binding": [step.binding for step in steps],
-            **{f"share {name}": [causes(step)[name] for step in steps] for name in CAUSES},
-        },
-        note="From 2⁸ to 2²⁵ GPUs; clusters that are missing cannot hold or divide the model.",
+    parts = [causes(step) for step in steps]
+    return runs_of(
+        Sweep.from_steps(GPUS[gpu], steps),
+        [column.name for column in _COLUMNS],
+        "From 2⁸ to 2²⁵ GPUs; clusters that are missing cannot hold or divide the model.",
+        {},
+        days=[step.run_s / 86400 for step in steps],
+        **{f"share {name}": [part[name] for part in parts] for name in CAUSES},
     )

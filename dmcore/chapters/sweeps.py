@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import cycle
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from dmcore.algebra.numbers import readable
-from dmcore.hardware.catalog import names
+from dmcore.hardware.catalog import GPUS, names
 from dmcore.models.laws import BATCH_LAWS
+from dmcore.show.colors import BOTTLENECKS, COLORS, INK, PARALLELISM, gpu_color
 from dmcore.show.explorer import Axis
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.labels import label_area, label_line, label_point
+from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
+from dmcore.show.plots import SvgFigure, canvas, rows_axis
 from dmcore.simulator.ends import first_run_below, never_linear
 from dmcore.simulator.sweep import Sweep, sweep
 
 __all__ = [
+    "COLUMNS",
     "COMPUTE",
+    "END",
+    "MIX",
+    "UTILIZATION",
     "ends",
     "gpus_needed",
     "mix",
+    "one_sweep",
     "own_sweep",
     "own_sweep_choices",
+    "sweep_grid",
     "time_shares",
     "utilization",
 ]
@@ -32,14 +42,88 @@ Floats = NDArray[np.float64]
 
 #: Training compute, the x axis of every sweep.
 COMPUTE = Axis("training compute", 1e24, 1e33, "FLOP", log=True)
-_UTILIZATION = Axis("utilization", 0, 1, "%", 0.01)
+#: Utilization, the y axis of most.
+UTILIZATION = Axis("utilization", 0, 1, "%", 0.01)
+
+
+#: Columns as a sweep names them, and what most of a step goes to.
+COLUMNS = {
+    column.name: column
+    for column in (
+        Column("training_flop", "training compute", "FLOP", shown=False),
+        Column("n_gpu", "GPUs"),
+        Column("utilization", "utilization", "%", 0.01),
+        Column("months", "length of the run", "months"),
+        Column("tensor_parallel", "tensor parallel"),
+        Column("pipeline_parallel", "pipeline parallel"),
+        Column("expert_parallel", "expert parallel"),
+        Column("data_parallel", "data parallel"),
+        Column("microbatches", "microbatches"),
+        Column("binding", "most of the step"),
+        Column("d_model", "width", shown=False),
+        Column("d_ff", "inner width", shown=False),
+        Column("layers", "layers", shown=False),
+        Column("experts", "experts", shown=False),
+        Column("batch_tokens", "batch", "tokens", shown=False),
+        Column("params", "parameters", shown=False),
+        Column("slices_of_d", "slices of d_model", shown=False),
+        Column("slices_of_f", "slices of d_ff", shown=False),
+        Column("interleaving", "interleaving", shown=False),
+        Column("zero_bubble", "zero bubble", shown=False),
+        Column("memory_bytes", "memory used on each GPU", "GB", 1e9, shown=False),
+    )
+}
+#: How each run is divided, below a figure of runs.
+MIX = Mix(
+    "GPUs",
+    "Degrees of parallelism against training compute, which multiply to the number of GPUs",
+    tuple(f"{way}_parallel" for way in ("tensor", "pipeline", "expert", "data")),
+    multiply=True,
+    colors=tuple(PARALLELISM[way] for way in ("tensor", "pipeline", "expert", "data")),
+)
+#: The end of linear scaling, as a fact of a figure of runs.
+END = Column("end", "Linear scaling ends at", "FLOP")
+
+
+def sweep_grid(
+    name: str,
+    title: str,
+    alt: str,
+    choices: tuple[Choice, ...],
+    columns: Iterable[str],
+    runs: Mapping[tuple[str, ...], Runs],
+    *,
+    x: Axis = COMPUTE,
+    y: Axis = UTILIZATION,
+    lines: str | None = None,
+    shown: bool = False,
+    **options: Any,
+) -> GridFigure:
+    """Utilization against training compute for sweeps to pick among.
+
+    Columns are those of :data:`COLUMNS`; ``shown`` shows all of them. The last choice gives the lines.
+    """
+    chosen = [COLUMNS[column] for column in columns]
+    return GridFigure(
+        name=name,
+        title=title,
+        alt=alt,
+        choices=choices,
+        columns=tuple(replace(column, shown=shown or column.shown) for column in chosen),
+        x=x,
+        y=y,
+        x_column="training_flop",
+        y_column="utilization",
+        runs=runs,
+        lines=choices[-1].label if lines is None else lines,
+        **options,
+    )
 
 
 def utilization(
     sweeps: Mapping[str, Sweep],
     *,
     limits_flop: Mapping[str, float] | None = None,
-    label_at: Mapping[str, tuple[float, str]] | None = None,
     last_flop: float = COMPUTE.high,
     height: float = 3.4,
 ) -> SvgFigure:
@@ -51,9 +135,6 @@ def utilization(
         Sweeps by the label of their line.
     limits_flop
         Compute to mark by a vertical line of the sweep's color, such as T_crit; by label.
-    label_at
-        Where a label stands: beside the line where its utilization first falls to that percentage, at
-        its "left" or "right".
     last_flop
         Right end of the compute axis.
     height
@@ -65,34 +146,28 @@ def utilization(
         + (f"to {readable(end)} FLOP" if end else "never" if never_linear(found) else "throughout")
         for (label, found), end in zip(sweeps.items(), ends.values(), strict=True)
     )
-    with canvas(f"Utilization against training compute. {told}.", height=height) as (
-        (axes,),
-        finish,
-    ):
-        scale_axis(axes, "x", replace(COMPUTE, high=last_flop))
-        scale_axis(axes, "y", _UTILIZATION)
-        for (label, found), color in zip(sweeps.items(), COLORS, strict=False):
+    alt = f"Utilization against training compute. {told}."
+    x = replace(COMPUTE, high=last_flop)
+    with canvas(alt, x, UTILIZATION, height=height) as (axes, finish):
+        for (label, found), color in zip(sweeps.items(), _colors(sweeps), strict=True):
             percent = found.utilization * 100
             axes.plot(found.training_flop, percent, color=color)
             if limits_flop and label in limits_flop:
                 axes.axvline(limits_flop[label], color=color, linestyle=":", linewidth=1.2)
             end = ends[label]
             if end is not None:
-                axes.plot(
-                    [end], percent[found.training_flop == end], "o", color=color, markersize=5
-                )
-            level, side = (label_at or {}).get(label, (35.0, "right"))
-            index = int(np.argmax(percent <= level)) or len(found) - 1
-            axes.annotate(
-                label,
-                (found.training_flop[index], percent[index]),
-                xytext=(7 if side == "right" else -9, 0),
-                textcoords="offset points",
-                ha="left" if side == "right" else "right",
-                va="center",
-                color=color,
-            )
+                at = percent[found.training_flop == end]
+                axes.plot([end], at, "o", color=color, markersize=5)
+            label_line(axes, found.training_flop, percent, label, color)
         return finish()
+
+
+def _colors(labels: Iterable[str]) -> list[str]:
+    """A colour for each line: that of the GPU if all labels name one, else the next of the palette."""
+    labels = list(labels)
+    if all(label in GPUS for label in labels):
+        return [gpu_color(label) for label in labels]
+    return [color for _, color in zip(labels, cycle(COLORS), strict=False)]
 
 
 def ends(sweeps: Mapping[str, Sweep], closed_forms: Mapping[str, float] | None = None) -> SvgFigure:
@@ -108,42 +183,21 @@ def ends(sweeps: Mapping[str, Sweep], closed_forms: Mapping[str, float] | None =
         + (f" (closed form {readable(closed_forms[label])})" if label in closed_forms else "")
         for label, end in rows.items()
     )
-    with canvas(
-        f"Training compute, in FLOP, at which linear scaling ends: {told}.",
-        height=0.9 + 0.5 * len(rows),
-    ) as ((axes,), finish):
-        everything = [*rows.values(), *(v for v in closed_forms.values() if np.isfinite(v))]
-        low, high = np.log10(min(everything)), np.log10(max(everything))
-        scale_axis(
-            axes,
-            "x",
-            Axis(
-                "linear scaling ends at",
-                10 ** np.floor(low - 1),
-                10 ** np.ceil(high + 1),
-                "FLOP",
-                log=True,
-            ),
-        )
-        axes.set_ylim(len(rows) - 0.4, -0.7)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="y", visible=False)
+    alt = f"Training compute, in FLOP, at which linear scaling ends: {told}."
+    everything = [*rows.values(), *(v for v in closed_forms.values() if np.isfinite(v))]
+    low, high = np.log10(min(everything)), np.log10(max(everything))
+    x = Axis(
+        "linear scaling ends at", 10 ** np.floor(low - 1), 10 ** np.ceil(high + 1), "FLOP", log=True
+    )
+    with canvas(alt, x, height=0.9 + 0.5 * len(rows)) as (axes, finish):
+        rows_axis(axes, list(rows), above=0.7, names=False)
         for row, (label, end) in enumerate(rows.items()):
             color = COLORS[row % len(COLORS)]
             axes.plot([end], [row], "o", color=color, markersize=7)
             closed = closed_forms.get(label, np.inf)
             if np.isfinite(closed):
                 axes.plot([closed], [row], "o", color=color, markersize=9, fillstyle="none")
-            left = np.log10(end) - low < 0.55 * (high - low)
-            axes.annotate(
-                f"{label}: {readable(end)}",
-                (end, row),
-                xytext=(0 if left else 6, 9),
-                textcoords="offset points",
-                ha="left" if left else "right",
-                color=color,
-            )
+            label_point(axes, end, row, f"{label}: {readable(end)}", color)
         return finish()
 
 
@@ -162,16 +216,15 @@ def mix(found: Sweep) -> SvgFigure:
         f"product is the number of GPUs. At {readable(found.training_flop[-1])} FLOP: {last}."
     )
     top = float(np.log10(found.n_gpu.astype(float)).max())
-    with canvas(alt) as ((axes,), finish):
-        low, high = found.training_flop[0], found.training_flop[-1]
-        scale_axis(axes, "x", Axis("training compute", low, high, "FLOP", log=True))
-        scale_axis(axes, "y", Axis("degree, stacked", 0, top * 1.05, "powers of ten"))
-        _stack(
-            axes,
-            found.training_flop,
-            {f"{name} parallel": np.log10(degree) for name, degree in degrees.items()},
-        )
-        return finish()
+    return _stacked(
+        alt,
+        found,
+        Axis("degree, stacked", 0, top * 1.05, "powers of ten"),
+        {
+            f"{name} parallel": (np.log10(degree), PARALLELISM[name])
+            for name, degree in degrees.items()
+        },
+    )
 
 
 def time_shares(found: Sweep) -> SvgFigure:
@@ -181,12 +234,12 @@ def time_shares(found: Sweep) -> SvgFigure:
         f"{group} {share[0]:.0%} to {share[-1]:.0%}" for group, share in shares.items()
     )
     alt = f"Shares of a step's time on {found.gpu.name}, from the first run to the last: {told}."
-    with canvas(alt) as ((axes,), finish):
-        low, high = found.training_flop[0], found.training_flop[-1]
-        scale_axis(axes, "x", Axis("training compute", low, high, "FLOP", log=True))
-        scale_axis(axes, "y", Axis("share of a step's time", 0, 1, "%", 0.01))
-        _stack(axes, found.training_flop, {name: 100 * share for name, share in shares.items()})
-        return finish()
+    return _stacked(
+        alt,
+        found,
+        Axis("share of a step's time", 0, 1, "%", 0.01),
+        {name: (100 * share, BOTTLENECKS[name]) for name, share in shares.items()},
+    )
 
 
 def gpus_needed(sweeps: Mapping[str, Sweep]) -> SvgFigure:
@@ -195,21 +248,11 @@ def gpus_needed(sweeps: Mapping[str, Sweep]) -> SvgFigure:
         f"{label} {readable(float(found.n_gpu[-1]))} at {readable(found.training_flop[-1])} FLOP"
         for label, found in sweeps.items()
     )
-    with canvas(f"GPUs needed against training compute; at the end: {told}.") as ((axes,), finish):
-        scale_axis(axes, "x", COMPUTE)
-        scale_axis(axes, "y", Axis("GPUs", 1e3, 1e12, log=True))
-        for index, ((label, found), color) in enumerate(zip(sweeps.items(), COLORS, strict=False)):
+    alt = f"GPUs needed against training compute; at the end: {told}."
+    with canvas(alt, COMPUTE, Axis("GPUs", 1e3, 1e12, log=True)) as (axes, finish):
+        for (label, found), color in zip(sweeps.items(), _colors(sweeps), strict=True):
             axes.plot(found.training_flop, found.n_gpu, color=color)
-            at = len(found) * (index + 2) // (len(sweeps) + 3)
-            left = index % 2 == 0
-            axes.annotate(
-                label,
-                (found.training_flop[at], found.n_gpu[at]),
-                xytext=(-6 if left else 6, 6 if left else -10),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                color=color,
-            )
+            label_line(axes, found.training_flop, found.n_gpu, label, color)
         return finish()
 
 
@@ -218,13 +261,16 @@ def own_sweep(sparse: bool = False) -> Callable[..., SvgFigure]:
 
     def draw(gpu: str, batch_law: str, show: str) -> SvgFigure:
         found = sweep(gpu, sparse=sparse, batch_scaling=batch_law)
-        if show == "parallelism":
-            return mix(found)
-        if show == "time":
-            return time_shares(found)
-        return utilization({gpu: found})
+        return one_sweep(show, {gpu: found})
 
     return draw
+
+
+def one_sweep(show: str, sweeps: Mapping[str, Sweep]) -> SvgFigure:
+    """Utilization of some sweeps; of the last of them, its "parallelism" or where the "time" goes."""
+    *_, found = sweeps.values()
+    pictures = {"parallelism": mix, "time": time_shares}
+    return pictures[show](found) if show in pictures else utilization(sweeps)
 
 
 def own_sweep_choices() -> dict[str, tuple[str, ...]]:
@@ -256,25 +302,16 @@ def _shares(found: Sweep) -> dict[str, Floats]:
     return {name: value / step for name, value in seconds.items()}
 
 
-def _stack(axes: Axes, x: Floats, layers: Mapping[str, Floats]) -> None:
-    """Areas one above the other, each named inside where it is thickest."""
-    bottom = np.zeros(len(x))
-    for (name, thickness), color in zip(layers.items(), _spread(len(layers)), strict=True):
-        top = bottom + thickness
-        axes.fill_between(x, bottom, top, color=color, alpha=0.28, linewidth=0)
-        axes.plot(x, top, color=color, linewidth=1.2)
-        inside = slice(len(x) // 8, len(x) - len(x) // 8)
-        widest = len(x) // 8 + int(np.argmax(thickness[inside]))
-        if thickness[widest] > 0.05 * axes.get_ylim()[1]:
-            axes.annotate(
-                name,
-                (x[widest], bottom[widest] + thickness[widest] / 2),
-                ha="right" if widest > len(x) / 2 else "left",
-                va="center",
-                color=INK,
-            )
-        bottom = top
-
-
-def _spread(count: int) -> Sequence[str]:
-    return COLORS[:count]
+def _stacked(
+    alt: str, found: Sweep, y: Axis, layers: Mapping[str, tuple[Floats, str]]
+) -> SvgFigure:
+    """Areas one above the other against training compute, each named inside where it is thick."""
+    xs, bottom = found.training_flop, np.zeros(len(found))
+    with canvas(alt, replace(COMPUTE, low=xs[0], high=xs[-1]), y) as (axes, finish):
+        for name, (thickness, color) in layers.items():
+            top = bottom + thickness
+            axes.fill_between(xs, bottom, top, color=color, alpha=0.28, linewidth=0)
+            axes.plot(xs, top, color=color, linewidth=1.2)
+            label_area(axes, xs, bottom, top, name, INK)
+            bottom = top
+        return finish()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 import sympy as sp
+from matplotlib.axes import Axes
 
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
-from dmcore.bottlenecks import critical_batch, limits
-from dmcore.bottlenecks.latency import MATMUL_LATENCY_S
+from dmcore.algebra.symbols import symbols
+from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.memory_bandwidth import arithmetic_rate
-from dmcore.chapters.common import gpu_menu, sliders
+from dmcore.chapters.common import CONSTANTS, FLOP, compute_axis, gpu_menu, sliders
 from dmcore.evidence import training_runs
+from dmcore.show.colors import COLORS, INK, LIMITS
 from dmcore.show.explorer import Axis, Curve, Explorer, Mark, Menu, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.labels import label_area, label_line, label_point
+from dmcore.show.plots import SvgFigure, canvas
 from dmcore.studies import growth
 
 __all__ = ["cluster_explorer", "compute_by_year", "compute_scale", "year_explorer"]
 
-_FLOP = 1 / FLOP_PER_MAC  # how many MAC one FLOP is
-_COMPUTE = Axis("training compute", 1e22 * _FLOP, 1e34 * _FLOP, "FLOP", _FLOP, log=True)
+_COMPUTE = compute_axis(1e22, 1e34)
 _YEAR = Axis("year", 2017, 2040)
 _GROWTH = Slider("g", "Growth of compute in a year", 1.5, 10, 4.5)
 _UTILIZATION = Slider("eta", "Utilization", 0.05, 1, 0.4, "%", 0.01)
@@ -39,55 +42,35 @@ def compute_by_year() -> SvgFigure:
         f"Training compute against the year, on a logarithmic scale. Runs: {told}. Growing 4 to 5 "
         f"times a year, compute meets the critical compute of the H100, "
         f"{readable(bounds['critical'], 2)} FLOP, in {fast[0]:.1f} to {slow[0]:.1f}, and the "
-        f"latency limit, {readable(bounds['limit'], 2)} FLOP, in {fast[1]:.1f} to {slow[1]:.1f}."
+        f"latency limit, {readable(bounds['latency'], 2)} FLOP, in {fast[1]:.1f} to {slow[1]:.1f}."
     )
-    with canvas(alt, height=4.3) as ((axes,), finish):
-        scale_axis(axes, "x", _YEAR)
-        scale_axis(axes, "y", _COMPUTE)
+    with canvas(alt, _YEAR, _COMPUTE, height=4.3) as (axes, finish):
         years = np.linspace(_ANCHOR.year, _YEAR.high, 60)
         slope = [
             _ANCHOR.flop * rate ** (years - _ANCHOR.year)
             for rate in (growth.SLOWEST_GROWTH, growth.FASTEST_GROWTH)
         ]
         axes.fill_between(years, slope[0], slope[1], color=COLORS[0], alpha=0.25, linewidth=0)
-        axes.annotate(
-            "4 to 5 times\na year", (2030.2, 1e30), va="center", ha="right", color=COLORS[0]
-        )
+        label_line(axes, years, slope[1], "4 to 5 times\na year", COLORS[0])
         for run in _runs():
-            axes.plot(
-                [run.year], [run.flop], "o", color=INK, markersize=5, markerfacecolor=_filling(run)
-            )
-            left = run.estimated
-            axes.annotate(
-                f"{run.name}\n(estimate)" if run.estimated else run.name,
-                (run.year, run.flop),
-                xytext=(-7, 3) if left else (7, -3),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                va="bottom" if left else "top",
-            )
-        for (name, flop), color, early, late in zip(
-            bounds.items(), (COLORS[1], COLORS[3]), fast, slow, strict=True
-        ):
+            text = run.name + "\n(estimate)" * run.estimated
+            _draw_run(axes, run, run.year, run.flop, text)
+        for (name, flop), early, late in zip(bounds.items(), fast, slow, strict=True):
+            color = LIMITS[name]
             axes.axhline(flop, color=color, linestyle="--")
             axes.plot([early, late], [flop, flop], color=color, linewidth=5, solid_capstyle="butt")
             text = "GPUs wait above" if name == "critical" else "no run ends above"
-            axes.annotate(
-                f"{text}\n{readable(flop, 2)} FLOP",
-                (_YEAR.low, flop),
-                xytext=(4, 4),
-                textcoords="offset points",
-                color=color,
-            )
-            axes.annotate(
-                f"{early:.1f}\nto {late:.1f}",
-                (late, flop),
-                xytext=(6, -5),
-                textcoords="offset points",
-                va="top",
-                color=color,
-            )
+            level = [_YEAR.low, early], [flop, flop]
+            label_line(axes, *level, f"{text}\n{readable(flop, 2)} FLOP", color)
+            label_point(axes, late, flop, f"{early:.1f}\nto {late:.1f}", color)
         return finish()
+
+
+def _draw_run(axes: Axes, run: training_runs.TrainingRun, x: float, y: float, text: str) -> None:
+    """A documented run, whose mark is empty if it is an estimate."""
+    filling = "none" if run.estimated else INK
+    axes.plot([x], [y], "o", color=INK, markersize=5, markerfacecolor=filling)
+    label_point(axes, x, y, text, INK)
 
 
 def compute_scale() -> SvgFigure:
@@ -101,50 +84,25 @@ def compute_scale() -> SvgFigure:
         f"be kept busy; up to {readable(limit, 2)} a run ends in three months, but wastes GPUs; "
         f"beyond, no run ends in time. On the scale: {told}."
     )
-    with canvas(alt, height=2.3) as ((axes,), finish):
-        scale_axis(
-            axes, "x", Axis("training compute of a three-month run", low, high, "FLOP", log=True)
-        )
-        axes.set_ylim(0, 1)
+    x = Axis("training compute of a three-month run", low, high, "FLOP", log=True)
+    with canvas(alt, x, Axis("", 0, 1), height=2.3) as (axes, finish):
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(False)
         zones = (
-            (low, critical, COLORS[2], "GPUs\ncan be\nkept busy"),
-            (critical, limit, COLORS[1], "GPUs\nwait for\ndata"),
-            (limit, high, COLORS[3], "no run\nends in\ntime"),
+            (low, critical, LIMITS["fine"], "GPUs\ncan be\nkept busy"),
+            (critical, limit, LIMITS["critical"], "GPUs\nwait for\ndata"),
+            (limit, high, LIMITS["latency"], "no run\nends in\ntime"),
         )
         for start, end, color, text in zones:
             axes.axvspan(start, end, color=color, alpha=0.16, linewidth=0)
-            axes.annotate(
-                text,
-                (start, 0.97),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="top",
-                color=color,
-            )
-        for flop, color in ((critical, COLORS[1]), (limit, COLORS[3])):
-            axes.axvline(flop, color=color)
-            axes.annotate(
-                readable(flop, 2),
-                (flop, 0.42),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="top",
-                color=color,
-            )
-        for run, height in zip(_runs(), (0.08, 0.2, 0.08, 0.32), strict=True):
-            axes.plot(
-                [run.flop], [height], "o", color=INK, markersize=5, markerfacecolor=_filling(run)
-            )
-            axes.annotate(
-                run.name.removesuffix(" 405B"),
-                (run.flop, height),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-            )
+            label_area(axes, [start, end], 0.5, 1, text, color)
+        for name, flop in bounds.items():
+            axes.axvline(flop, color=LIMITS[name])
+            label_line(axes, [flop, flop], [0, 0.5], readable(flop, 2), LIMITS[name])
+        heights = cycle((0.08, 0.2, 0.08, 0.32))
+        for run, height in zip(_runs(), heights, strict=False):
+            _draw_run(axes, run, run.flop, height, run.name.removesuffix(" 405B"))
         return finish()
 
 
@@ -153,7 +111,6 @@ def year_explorer() -> Explorer:
     critical, limit = limits.critical_macs(), limits.latency_macs()
     (T,) = symbols("T")
     reached = growth.year_reached()
-    rates = limits.node_rates("H100 SXM")
     anchors = {run.name: {"T_1": run.macs, "y_1": run.year} for run in _runs()}
     return Explorer(
         name="compute-by-year",
@@ -164,28 +121,21 @@ def year_explorer() -> Explorer:
         x=_YEAR,
         y=_COMPUTE,
         curves=(
-            Curve(growth.compute_in_year(), "largest run", label_at=0.3),
-            Curve(critical, "critical compute, H100", dashed=True, label_at=0.02),
-            Curve(limit, "latency limit", dashed=True, label_at=0.02),
+            Curve(growth.compute_in_year(), "largest run"),
+            Curve(critical, "critical compute, H100", dashed=True, color=LIMITS["critical"]),
+            Curve(limit, "latency limit", dashed=True, color=LIMITS["latency"]),
         ),
         controls=(Menu("Counted from", anchors, _ANCHOR.name), _GROWTH, *sliders("t alpha")),
         readouts=(
-            Number("Critical compute", critical, "FLOP", _FLOP),
-            Number("Latency limit", limit, "FLOP", _FLOP),
+            Number("Critical compute", critical, "FLOP", FLOP),
+            Number("Latency limit", limit, "FLOP", FLOP),
             Number(
                 "Critical compute met, years after 2025 begins", reached.subs(T, critical) - 2025
             ),
             Number("Latency limit met, years after 2025 begins", reached.subs(T, limit) - 2025),
         ),
         marks=tuple(Mark(run.year, run.macs, "") for run in _runs()),
-        constants={
-            **rates,
-            "ell": MATMUL_LATENCY_S,
-            "b_0": critical_batch.REFERENCE_BATCH_TOKENS,
-            "L_0": critical_batch.REFERENCE_LAYERS,
-            "T_0": critical_batch.REFERENCE_COMPUTE,
-            "r": limits.TOKENS_PER_PARAMETER,
-        },
+        constants={**CONSTANTS, **limits.node_rates("H100 SXM")},
     )
 
 
@@ -198,13 +148,13 @@ def cluster_explorer() -> Explorer:
         title="GPUs that a run needs",
         alt="The number of GPUs rises in proportion to training compute",
         x_symbol="T",
-        x=Axis("training compute", 1e23 * _FLOP, 1e30 * _FLOP, "FLOP", _FLOP, log=True),
+        x=compute_axis(1e23, 1e30),
         y=Axis("GPUs", 10, 1e10, log=True),
-        curves=(Curve(gpus, "GPUs", label_at=0.6),),
+        curves=(Curve(gpus, "GPUs"),),
         controls=(gpu_menu("F"), *sliders("F t"), _UTILIZATION),
         readouts=(
             Number("For Llama 3.1 405B", gpus.subs(T, _ANCHOR.macs), "GPUs"),
-            Number("For 10²⁸ FLOP", gpus.subs(T, 1e28 * _FLOP), "GPUs"),
+            Number("For 10²⁸ FLOP", gpus.subs(T, 1e28 * FLOP), "GPUs"),
         ),
     )
 
@@ -213,14 +163,9 @@ def _runs() -> tuple[training_runs.TrainingRun, ...]:
     return tuple(training_runs.TRAINING_RUNS.values())
 
 
-def _filling(run: training_runs.TrainingRun) -> str:
-    """A mark's inside: empty for an estimate."""
-    return "none" if run.estimated else INK
-
-
 def _bounds() -> dict[str, float]:
     """The two limits in FLOP: a run of three months on H100s, with no growth of the batch."""
     return {
         "critical": float(limits.critical_compute("H100 SXM")),
-        "limit": float(limits.latency_limit()),
+        "latency": float(limits.latency_limit()),
     }

@@ -7,16 +7,19 @@ from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
+import sympy as sp
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
+from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks.limits import critical_macs_of_hardware, latency_macs
-from dmcore.chapters.common import MONTH_S, gpu_menu
+from dmcore.chapters.common import FLOP, MONTH_S, compute_axis, gpu_menu
+from dmcore.show.colors import COLORS, INK, LIMITS
 from dmcore.show.explorer import Axis, Band, Curve, Explorer, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, scale_axis
+from dmcore.show.labels import label_point
+from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis, scale_axis
 from dmcore.studies import uncertainty as model
 from dmcore.studies.uncertainty import Assumption, Effect, Interval
 
@@ -31,10 +34,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_MAC = 1 / FLOP_PER_MAC
 _COMPUTE = Axis("training compute", 1e25, 1e40, "FLOP", log=True)
 _YEARS = Axis("year in which the largest run is there", 2024, 2050)
-_COLORS = MappingProxyType({"critical": COLORS[1], "latency": COLORS[3]})
 #: Draws of a figure that follows a slider.
 _FEW = 40_000
 
@@ -46,7 +47,7 @@ _SHOWN: Mapping[str, tuple[str, float, str]] = MappingProxyType(
         "L_0": ("layers", 1.0, ""),
         "r": ("tokens per\nparameter", 1.0, ""),
         "t": ("duration", MONTH_S, "mo."),
-        "F": ("arithmetic", 1e15 * _MAC, "PFLOP/s"),
+        "F": ("arithmetic", 1e15 * FLOP, "PFLOP/s"),
         "beta_hbm": ("memory", 1e12, "TB/s"),
         "beta_net": ("network", 1e9, "GB/s"),
         "ell": ("latency", 1e-6, "µs"),
@@ -57,7 +58,7 @@ _SHOWN: Mapping[str, tuple[str, float, str]] = MappingProxyType(
 def densities(draws: Mapping[str, Array], gpu: str = "H100 SXM") -> SvgFigure:
     """Densities of both limits over the logarithm of compute (FLOP), with the paper's baseline."""
     found = {limit: model.limit_flop(limit, draws, gpu) for limit in model.LIMITS}
-    with canvas(_told(found, gpu), height=4.2) as ((axes,), finish):
+    with canvas(_told(found, gpu), height=4.2) as (axes, finish):
         _draw_densities(axes, found, gpu)
         return finish()
 
@@ -73,7 +74,7 @@ def years(draws: Mapping[str, Array], gpu: str = "H100 SXM") -> SvgFigure:
         for limit, values in found.items()
     )
     with canvas(f"Densities of the year in which growth reaches each limit: {told}.") as (
-        (axes,),
+        axes,
         finish,
     ):
         _draw_years(axes, found)
@@ -93,32 +94,22 @@ def tornados(beliefs: Sequence[Assumption], gpu: str = "H100 SXM") -> SvgFigure:
         for limit in effects
     )
     alt = f"What each assumption moves, from its 5 % to its 95 % point: {told}."
-    with canvas(alt, height=7.2, rows=2, height_ratios=[8, 6]) as (panels, finish):
-        for axes, (limit, rows) in zip(panels, effects.items(), strict=True):
+    with panels(alt, 2, height=7.2, height_ratios=[8, 6]) as (both, finish):
+        for axes, (limit, rows) in zip(both, effects.items(), strict=True):
             at_middle = model.limit_flop(limit, middle, gpu)
             paper = model.limit_flop(limit, {}, gpu)
             low = min(min(each.at_low, each.at_high) for each in rows)
             high = max(max(each.at_low, each.at_high) for each in rows)
-            scale_axis(
-                axes,
-                "x",
-                Axis(model.LIMITS[limit], min(low, paper) / 60, high * 60, "FLOP", log=True),
+            ends = min(low, paper) / 60, high * 60
+            scale_axis(axes, "x", Axis(model.LIMITS[limit], *ends, "FLOP", log=True))
+            rows_axis(
+                axes, [_SHOWN[each.assumption.symbol][0] for each in rows], above=0.9, below=0.6
             )
-            axes.set_ylim(len(rows) - 0.4, -0.9)
-            axes.set_yticks(range(len(rows)), [_SHOWN[each.assumption.symbol][0] for each in rows])
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="y", visible=False)
             for place, each in enumerate(rows):
                 _draw_effect(axes, place, each, at_middle)
             axes.axvline(at_middle, color=INK, linewidth=0.8)
             axes.plot([paper], [-0.62], "v", color=INK, markersize=6)
-            axes.annotate(
-                "paper",
-                (paper, -0.62),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-            )
+            label_point(axes, paper, -0.62, "paper", INK)
         return finish()
 
 
@@ -163,7 +154,7 @@ def own_beliefs(
         f"{model.LIMITS[limit]} {_years_told(model.credible_interval(values))}"
         for limit, values in reached.items()
     )
-    with canvas(f"{_told(found, 'H100 SXM')} Years: {told}.", height=6.2, rows=2) as (
+    with panels(f"{_told(found, 'H100 SXM')} Years: {told}.", 2, height=6.2) as (
         (top, bottom),
         finish,
     ):
@@ -188,7 +179,7 @@ def doubt_explorer() -> Explorer:
             f"{words.capitalize()} at α = 0.1, {which}",
             bounds[limit, upper].subs(alpha, 0.1),
             "FLOP",
-            _MAC,
+            FLOP,
         )
         for limit, words in model.LIMITS.items()
         for upper, which in ((False, "5 % point"), (True, "95 % point"))
@@ -202,10 +193,10 @@ def doubt_explorer() -> Explorer:
         ),
         x_symbol="alpha",
         x=Axis("α, batch growth less depth growth", 0, 0.2),
-        y=Axis("training compute", 1e25 * _MAC, 1e40 * _MAC, "FLOP", _MAC, log=True),
+        y=compute_axis(1e25, 1e40),
         curves=(
-            Curve(critical_macs_of_hardware(), "critical compute", label_at=0.6),
-            Curve(latency_macs(), "latency limit", label_at=0.6),
+            Curve(critical_macs_of_hardware(), "critical compute", color=LIMITS["critical"]),
+            Curve(latency_macs(), "latency limit", color=LIMITS["latency"]),
         ),
         controls=(
             gpu_menu(),
@@ -228,8 +219,8 @@ def doubt_explorer() -> Explorer:
             ),
         ),
         bands=(
-            Band("", above=bounds["latency", False], below=bounds["latency", True]),
-            Band("", above=bounds["critical", False], below=bounds["critical", True]),
+            _band(bounds, "latency"),
+            _band(bounds, "critical"),
         ),
         readouts=tuple(readouts),
         constants={
@@ -238,6 +229,10 @@ def doubt_explorer() -> Explorer:
             **{str(model.doubt(symbol)): 1.4 for symbol in ("beta_hbm", "L_0", "r")},
         },
     )
+
+
+def _band(bounds: Mapping[tuple[str, bool], sp.Expr], limit: str) -> Band:
+    return Band("", bounds[limit, False], bounds[limit, True], color=LIMITS[limit])
 
 
 # -------------------------------------------------------------------------------------- drawing
@@ -275,7 +270,7 @@ def _draw_densities(axes: Axes, found: Mapping[str, Array], gpu: str) -> None:
     axes.set_ylabel("% of draws per power of ten", loc="top")
     axes.set_yticks([tick for tick in (0, 10, 20, 30, 40) if tick < 1.3 * top])
     for place, (limit, (exponents, density)) in enumerate(curves.items()):
-        color, xs, ys = _COLORS[limit], 10**exponents, 100 * density
+        color, xs, ys = LIMITS[limit], 10**exponents, 100 * density
         _fill(axes, xs, ys, color)
         _draw_interval(
             axes, model.credible_interval(found[limit]), -(0.09 + 0.11 * place) * top, color
@@ -283,14 +278,8 @@ def _draw_densities(axes: Axes, found: Mapping[str, Array], gpu: str) -> None:
         paper = model.limit_flop(limit, {}, gpu)
         height = (1.38, 1.2)[place] * top
         axes.plot([paper, paper], [0, height], color=color, linestyle="--", linewidth=1.2)
-        axes.annotate(
-            f"{model.LIMITS[limit]}, paper: {readable(paper, 2)}",
-            (paper, height),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-        )
+        text = f"{model.LIMITS[limit]}, paper: {readable(paper, 2)}"
+        label_point(axes, paper, height, text, color)
 
 
 def _draw_years(axes: Axes, found: Mapping[str, Array]) -> None:
@@ -305,19 +294,12 @@ def _draw_years(axes: Axes, found: Mapping[str, Array]) -> None:
     axes.set_ylim(-0.28 * top, 1.3 * top)
     axes.set_ylabel("% of draws per year", loc="top")
     for place, (limit, (middles, density)) in enumerate(curves.items()):
-        color, ys = _COLORS[limit], 100 * density
+        color, ys = LIMITS[limit], 100 * density
         _fill(axes, middles, ys, color)
         interval = model.credible_interval(found[limit])
         _draw_interval(axes, interval, -(0.09 + 0.11 * place) * top, color)
-        axes.annotate(
-            f"{model.LIMITS[limit]}:\n{interval.median:.0f}",
-            (middles[int(np.argmax(ys))], ys.max()),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center" if place == 0 else "left",
-            va="bottom",
-            color=color,
-        )
+        text = f"{model.LIMITS[limit]}:\n{interval.median:.0f}"
+        label_point(axes, middles[int(np.argmax(ys))], ys.max(), text, color)
 
 
 def _fill(axes: Axes, xs: Array, ys: Array, color: str) -> None:
@@ -340,12 +322,5 @@ def _draw_effect(axes: Axes, place: int, effect: Effect, at_middle: float) -> No
     ):
         axes.plot([at_middle, end], [place, place], color=color, linewidth=9, solid_capstyle="butt")
         value = effect.assumption.quantile(share) / per_unit
-        right = end > at_middle
-        axes.annotate(
-            f"{value:.3f}" if symbol == "alpha" else f"{readable(value, 2)} {unit}".strip(),
-            (end, place),
-            xytext=(4 if right else -4, 0),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            va="center",
-        )
+        text = f"{value:.3f}" if symbol == "alpha" else f"{readable(value, 2)} {unit}".strip()
+        label_point(axes, end, place, text, INK)

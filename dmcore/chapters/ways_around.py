@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from dmcore.algebra.numbers import readable
 from dmcore.bottlenecks import limits
@@ -15,9 +14,12 @@ from dmcore.chapters import sweeps
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.variants import faster_network, lower_latency
 from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, SIMULATOR_YEAR_S
+from dmcore.show.cluster import runs_of
+from dmcore.show.colors import COLORS, INK, LIMITS
 from dmcore.show.explorer import Axis
-from dmcore.show.page import Choice, Column, GridFigure, Runs
-from dmcore.show.plots import COLORS, INK, SvgFigure, canvas, label_line, scale_axis
+from dmcore.show.labels import label_line
+from dmcore.show.page import Choice, GridFigure, Runs
+from dmcore.show.plots import SvgFigure, canvas
 from dmcore.simulator.ends import on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.change import WIDTHS, own_laws
@@ -75,8 +77,8 @@ def _ranked(table: ScenarioTable, picture: str) -> SvgFigure:
         alt += f" The other {still} move neither."
     rows = [*enumerate(single), *enumerate(joint, start=len(single) + 2)]
     bottom = len(single) + len(joint) + 2
-    with canvas(alt, height=1.0 + 0.265 * bottom) as ((axes,), finish):
-        scale_axis(axes, "x", Axis("change", _LOW, _HIGH, "powers of ten"))
+    x = Axis("change", _LOW, _HIGH, "powers of ten")
+    with canvas(alt, x, height=1.0 + 0.265 * bottom) as (axes, finish):
         axes.set_ylim(bottom - 0.2, -1.7)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
@@ -140,17 +142,7 @@ def shallow_and_wide(table: ScenarioTable) -> SvgFigure:
         word: table[name].critical_flop or float("inf")
         for word, name in zip(words, names, strict=True)
     }
-    return sweeps.utilization(
-        found,
-        limits_flop=critical,
-        last_flop=1e40,
-        label_at={
-            words[0]: (50, "left"),
-            words[1]: (12, "right"),
-            words[2]: (45, "right"),
-            words[3]: (60, "left"),
-        },
-    )
+    return sweeps.utilization(found, limits_flop=critical, last_flop=1e40)
 
 
 def durations(table: ScenarioTable) -> SvgFigure:
@@ -160,19 +152,20 @@ def durations(table: ScenarioTable) -> SvgFigure:
     """
     months = {"1 month": 1, "as it is": 3, "6 months": 6, "1 year": 12, "2 years": 24}
     laws = own_laws()
-    axis = Axis("duration of the run", 0.8, 30, "months", log=True)
-    xs = np.geomspace(axis.low, axis.high, 60)
+    x = Axis("duration of the run", 0.8, 30, "months", log=True)
+    y = Axis("training compute", 1e27, 1e35, "FLOP", log=True)
+    xs = np.geomspace(x.low, x.high, 60)
     seconds = xs / 12 * SIMULATOR_YEAR_S
     lines = {
         "linear_flop": (
             limits.critical_compute("H100 SXM", duration_s=seconds, **laws),
             "GPUs wait (T_crit)",
-            COLORS[1],
+            LIMITS["critical"],
         ),
         "last_run_flop": (
             limits.latency_limit(duration_s=seconds, **laws),
             "no run ends (T_limit)",
-            COLORS[3],
+            LIMITS["latency"],
         ),
     }
     told = "; ".join(
@@ -184,13 +177,11 @@ def durations(table: ScenarioTable) -> SvgFigure:
         "Training compute against the duration of the run, both logarithmic. Two parallel lines of the "
         f"closed forms, and dots of the simulator along them, in FLOP: {told}."
     )
-    with canvas(alt) as ((axes,), finish):
-        scale_axis(axes, "x", axis)
-        scale_axis(axes, "y", Axis("training compute", 1e27, 1e35, "FLOP", log=True))
+    with canvas(alt, x, y) as (axes, finish):
         axes.set_xticks([1, 3, 6, 12, 24], ["1", "3", "6", "12", "24"])
         for measure, (ys, label, color) in lines.items():
             axes.plot(xs, ys, color=color)
-            label_line(axes, xs, ys, label, color, 0.62)
+            label_line(axes, xs, ys, label, color)
             dots = [getattr(table[name], measure) for name in months]
             axes.plot(list(months.values()), dots, "o", color=color, markersize=6)
         return finish()
@@ -216,52 +207,33 @@ def combinations() -> GridFigure:
             for machine, gpu in hardware.items():
                 found = sweep(gpu, batch_scaling=batch_law, layer_law=law, d_models=WIDTHS)
                 runs[depth, batch, machine] = _runs(found)
-    return GridFigure(
-        name="ways-around",
-        title="Depth, batch and hardware together",
-        alt="Utilization against training compute for four machines, at a law of depth and of batch",
-        choices=(
-            Choice("Depth", tuple(_DEPTHS), next(iter(_DEPTHS))),
-            Choice("Batch", tuple(_BATCHES), next(iter(_BATCHES))),
-            Choice("Hardware", tuple(hardware), "H100"),
+    return sweeps.sweep_grid(
+        "ways-around",
+        "Depth, batch and hardware together",
+        "Utilization against training compute for four machines, at a law of depth and of batch",
+        (
+            Choice("Depth", tuple(_DEPTHS)),
+            Choice("Batch", tuple(_BATCHES)),
+            Choice("Hardware", tuple(hardware)),
         ),
-        columns=(
-            Column("flop", "Training compute", "FLOP"),
-            Column("utilization", "Utilization", "%", 0.01),
-            Column("n_gpu", "GPUs"),
-            Column("d_model", "Width d_model"),
-            Column("layers", "Layers"),
-            Column("batch", "Batch", "million tokens", 1e6),
-        ),
-        x=Axis("training compute", 1e24, 1e40, "FLOP", log=True),
-        y=Axis("utilization", 0, 0.9, "%", 0.01),
-        x_column="flop",
-        y_column="utilization",
-        runs=runs,
+        _COLUMNS,
+        runs,
+        x=replace(sweeps.COMPUTE, high=1e40),
+        y=replace(sweeps.UTILIZATION, high=0.9),
         start=1e30,
-        facts=(Column("end", "Linear scaling ends at", "FLOP"),),
-        lines="Hardware",
+        facts=(sweeps.END,),
+        shown=True,
         digits=4,
     )
 
 
-def _runs(found: Sweep) -> Runs:
-    def numbers(column: NDArray[Any]) -> list[float]:
-        return [float(value) for value in column]
+_COLUMNS = ("training_flop", "utilization", "n_gpu", "d_model", "layers", "batch_tokens")
 
-    return Runs(
-        {
-            "flop": numbers(found.training_flop),
-            "utilization": numbers(found.utilization),
-            "n_gpu": numbers(found.n_gpu),
-            "d_model": numbers(found.d_model),
-            "layers": numbers(found.layers),
-            "batch": numbers(found.batch_tokens),
-        },
-        facts={"end": on_falling_fit(found)},
-        note=(
-            "No larger run ends in three months."
-            if found.ended_by
-            else "The sweep ran out of widths: larger runs would be possible."
-        ),
+
+def _runs(found: Sweep) -> Runs:
+    note = (
+        "No larger run ends in three months."
+        if found.ended_by
+        else "The sweep ran out of widths: larger runs would be possible."
     )
+    return runs_of(found, _COLUMNS, note, {"end": on_falling_fit(found)})

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from math import isfinite
 from typing import Any
 
 from dmcore.algebra.derivation import building_page
 from dmcore.algebra.numbers import readable
-from dmcore.chapters.sweeps import own_sweep, own_sweep_choices
+from dmcore.chapters.sweeps import COLUMNS, COMPUTE, MIX, own_sweep, own_sweep_choices, sweep_grid
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import GB
 from dmcore.hardware.variants import figures_of
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.cluster import ClusterFigure, runs_of
-from dmcore.show.explorer import Axis, Menu, Slider
-from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
+from dmcore.show.explorer import Menu, Slider
+from dmcore.show.page import Choice, Column, GridFigure, Runs
 from dmcore.show.widgets import explore, interact
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
@@ -24,53 +25,18 @@ __all__ = ["cluster", "grid", "pick_a_sweep"]
 
 _LAW_WORDS = tuple(law.words for law in BATCH_LAWS.values())
 
-_COMPUTE = Axis("training compute", 1e24, 1e37, "FLOP", log=True)
-_UTILIZATION = Axis("utilization", 0, 1, "%", 0.01)
-_DEGREES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
-_MIX = Mix(
-    "GPUs",
-    "Degrees of parallelism against training compute, which multiply to the number of GPUs",
-    _DEGREES,
-    multiply=True,
-)
+_COMPUTE = replace(COMPUTE, high=1e37)
+_NAMES = tuple(name for name in COLUMNS if name != "memory_bytes")
 _FACTS = (
     Column("linear_end", "linear scaling ends", "FLOP"),
     Column("last_linear", "last run in linear scaling", "FLOP"),
 )
-#: Columns as a sweep names them, and what most of a step goes to.
-_COLUMNS = {
-    column.name: column
-    for column in (
-        Column("training_flop", "training compute", "FLOP", shown=False),
-        Column("n_gpu", "GPUs"),
-        Column("utilization", "utilization", "%", 0.01),
-        Column("months", "length of the run", "months"),
-        Column("tensor_parallel", "tensor parallel"),
-        Column("pipeline_parallel", "pipeline parallel"),
-        Column("expert_parallel", "expert parallel"),
-        Column("data_parallel", "data parallel"),
-        Column("microbatches", "microbatches"),
-        Column("binding", "most of the step"),
-        Column("d_model", "width", shown=False),
-        Column("d_ff", "inner width", shown=False),
-        Column("layers", "layers", shown=False),
-        Column("experts", "experts", shown=False),
-        Column("batch_tokens", "batch", "tokens", shown=False),
-        Column("params", "parameters", shown=False),
-        Column("slices_of_d", "slices of d_model", shown=False),
-        Column("slices_of_f", "slices of d_ff", shown=False),
-        Column("interleaving", "interleaving", shown=False),
-        Column("zero_bubble", "zero bubble", shown=False),
-    )
-}
-
-
 # ----------------------------------------------------------------------------------------- grid
 
 _DURATIONS = {"1 month": 1, "3 months": 3, "6 months": 6, "1 year": 12, "2 years": 24}
 #: The paper's presets but the one of three levels, whose search takes longest. The cluster has all.
 _GRID_GPUS = tuple(name for name in names(paper=True) if len(GPUS[name].network) < 3)
-_GRID_COLUMNS = tuple(_COLUMNS)[:11]
+_GRID_COLUMNS = _NAMES[:11]
 
 
 @cache
@@ -83,26 +49,22 @@ def grid(sparse: bool = False) -> GridFigure:
             for length, months in _DURATIONS.items():
                 found = sweep(gpu, sparse, law, duration_years=months / 12)
                 runs[gpu, law.words, length] = runs_of(found, _GRID_COLUMNS, _note(found, length))
-    return GridFigure(
-        name=f"sweeps-{kind}",
-        title=f"Utilization of {kind} models as training grows",
-        alt=f"Utilization of {kind} models against training compute for each GPU",
-        choices=(
+    return sweep_grid(
+        f"sweeps-{kind}",
+        f"Utilization of {kind} models as training grows",
+        f"Utilization of {kind} models against training compute for each GPU",
+        (
             Choice("GPU", _GRID_GPUS, "H100 SXM"),
-            Choice("Batch grows", _LAW_WORDS, _LAW_WORDS[0]),
+            Choice("Batch grows", _LAW_WORDS),
             Choice("Length of the run", tuple(_DURATIONS), "3 months"),
         ),
-        columns=tuple(_COLUMNS[name] for name in _GRID_COLUMNS),
+        _GRID_COLUMNS,
+        runs,
         x=_COMPUTE,
-        y=_UTILIZATION,
-        x_column="training_flop",
-        y_column="utilization",
-        runs=runs,
         start=1e29,
         end_label="Largest feasible run",
         facts=_FACTS,
-        lines="Length of the run",
-        mix=_MIX,
+        mix=MIX,
         digits=11,
     )
 
@@ -183,22 +145,20 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
 def cluster() -> ClusterFigure:
     """Utilization (%) against training compute (FLOP) on whatever cluster the reader sets."""
     found = sweep("H100 SXM")
-    runs = runs_of(found, _COLUMNS, _note(found, "3 months"))
-    start = GridFigure(
-        name="your-cluster",
-        title="Utilization on your cluster as training grows",
-        alt="Utilization against training compute on the cluster that the controls set",
-        choices=(Choice("GPU", ("H100 SXM",), "H100 SXM"),),
-        columns=tuple(_COLUMNS.values()),
+    runs = runs_of(found, _NAMES, _note(found, "3 months"))
+    start = sweep_grid(
+        "your-cluster",
+        "Utilization on your cluster as training grows",
+        "Utilization against training compute on the cluster that the controls set",
+        (Choice("GPU", ("H100 SXM",)),),
+        _NAMES,
+        {("H100 SXM",): runs},
         x=_COMPUTE,
-        y=_UTILIZATION,
-        x_column="training_flop",
-        y_column="utilization",
-        runs={("H100 SXM",): runs},
         start=1e29,
+        lines="",
         end_label="Largest feasible run",
         facts=_FACTS,
-        mix=Mix(_MIX.title, _MIX.alt, _MIX.columns, multiply=True, high=56),
+        mix=replace(MIX, high=56),
         digits=17,
     )
     return ClusterFigure(_groups(), start)

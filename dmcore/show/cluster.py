@@ -63,20 +63,48 @@ def sweep_of(settings: Mapping[str, float]) -> Sweep:
     )
 
 
-def runs_of(found: Sweep, columns: Iterable[str], note: str = "") -> Runs:
+def runs_of(
+    found: Sweep,
+    columns: Iterable[str],
+    note: str = "",
+    facts: Mapping[str, float | None] | None = None,
+    **more: list[float],
+) -> Runs:
     """Runs of a sweep as a figure of them has them.
 
-    ``columns`` are those of a sweep, where ``zero_bubble`` becomes yes or no, and ``binding``.
+    Parameters
+    ----------
+    found
+        The sweep.
+    columns
+        Names of a sweep's columns, or of what its steps have; ``zero_bubble`` becomes yes or no.
+    note
+        Why there are no more runs.
+    facts
+        Numbers of all runs together; by default both readings of where linear scaling ends.
+    more
+        Further columns.
+
+    Examples
+    --------
+    >>> from dmcore import sweep
+    >>> runs_of(sweep("H100 SXM", d_models=(12288,)), ("d_model", "binding")).columns
+    {'d_model': [12288.0], 'binding': ['matmul arithmetic']}
     """
     made: dict[str, list[float] | list[str]] = {}
     for name in columns:
-        if name == "binding":
+        if name in more:
+            made[name] = more[name]
+        elif name == "binding":
             made[name] = [step.binding for step in found.steps]
         elif name == "zero_bubble":
             made[name] = ["yes" if given else "no" for given in found.zero_bubble]
-        else:
+        elif hasattr(found, name):
             made[name] = [float(value) for value in getattr(found, name)]
-    facts = {"linear_end": first_run_below(found), "last_linear": last_run_above(found)}
+        else:
+            made[name] = [float(getattr(step, name)) for step in found.steps]
+    if facts is None:
+        facts = {"linear_end": first_run_below(found), "last_linear": last_run_above(found)}
     return Runs(made, facts, note)
 
 

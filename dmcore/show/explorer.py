@@ -126,14 +126,14 @@ class Curve:
     """A line: an expression of the x symbol and of the controls, with a label drawn beside it.
 
     ``fixed`` holds values of symbols that this curve does not take from the controls, so that one
-    expression can be drawn for several GPUs. ``label_at`` places the label at a share of the line.
+    expression can be drawn for several GPUs. ``color`` is the next of the palette by default.
     """
 
     expr: sp.Expr
     label: str
     fixed: Mapping[str, float] = field(default_factory=dict)
     dashed: bool = False
-    label_at: float | None = None
+    color: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ class Band:
     above: sp.Expr | None = None
     below: sp.Expr | None = None
     vertical: bool = False
+    color: str | None = None
 
 
 @dataclass(frozen=True)

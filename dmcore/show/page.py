@@ -22,8 +22,10 @@ import sympy as sp
 from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.expressions import compiled, javascript
 from dmcore.algebra.numbers import readable
+from dmcore.show.colors import COLORS
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
-from dmcore.show.plots import COLORS, SvgFigure, canvas, draw_explorer, label_line, scale_axis
+from dmcore.show.labels import label_area, label_line
+from dmcore.show.plots import SvgFigure, draw_explorer, panels, scale_axis
 
 __all__ = ["Choice", "Column", "GridFigure", "LiveFigure", "Mix", "Runs"]
 
@@ -60,7 +62,7 @@ class LiveFigure:
             "controls": [control_data(control) for control in of.controls],
             "curves": [_curve(curve) for curve in of.curves],
             "bands": [
-                {"label": band.label, "vertical": band.vertical}
+                {"label": band.label, "vertical": band.vertical, **_color(band.color)}
                 | {
                     side: _function(expr)
                     for side, expr in (("above", band.above), ("below", band.below))
@@ -85,19 +87,26 @@ class LiveFigure:
 
 @dataclass(frozen=True)
 class Choice:
-    """A menu of a grid: a label and the texts to choose among.
+    """A menu of a grid: a label and the texts to choose among, the first of them by default.
 
     Raises
     ------
     ValueError
         If the default is no option.
+
+    Examples
+    --------
+    >>> Choice("GPU", ("A100 SXM", "H100 SXM")).default
+    'A100 SXM'
     """
 
     label: str
     options: tuple[str, ...]
-    default: str
+    default: str = ""
 
     def __post_init__(self) -> None:
+        if not self.default and self.options:
+            object.__setattr__(self, "default", self.options[0])
         check_choice("default", self.default, self.options)
 
 
@@ -179,6 +188,8 @@ class Mix:
         Names, from the bottom up.
     multiply : bool
         Whether the columns multiply, so that their logarithms to base 2 are stacked, rather than add.
+    colors : tuple of str
+        Of the columns.
     high : float, optional
         End of the axis, as a logarithm to base 2 if the columns multiply; by default the tallest stack.
     """
@@ -187,6 +198,7 @@ class Mix:
     alt: str
     columns: tuple[str, ...]
     multiply: bool = False
+    colors: tuple[str, ...] = COLORS
     high: float | None = None
 
     def stacked(self, runs: Runs) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
@@ -305,10 +317,7 @@ class GridFigure:
         if len(runs):
             end = readable(float(runs.numbers(self.x_column).max()) / self.x.per_unit)
             told += f". {self.end_label}: {end} {self.x.unit}".rstrip()
-        with canvas(told, height=5.4 if self.mix else 3.4, rows=2 if self.mix else 1) as (
-            axes,
-            finish,
-        ):
+        with panels(told, 2 if self.mix else 1, height=5.4 if self.mix else 3.4) as (axes, finish):
             axes[0].set_title(self.title, loc="left")
             scale_axis(axes[0], "x", self.x)
             scale_axis(axes[0], "y", self.y)
@@ -329,7 +338,7 @@ class GridFigure:
             color = COLORS[index % len(COLORS)]
             chosen = key == choice
             axes.plot(xs, ys, color=color, alpha=1 if chosen else 0.55)
-            label_line(axes, xs, ys, option, color, 0.9 - 0.5 * index / len(options))
+            label_line(axes, xs, ys, option, color)
 
     def _draw_mix(self, axes: Any, mix: Mix, choice: tuple[str, ...]) -> None:
         runs = self.runs[choice]
@@ -341,16 +350,11 @@ class GridFigure:
             return
         xs = runs.numbers(self.x_column) / self.x.per_unit
         below = np.zeros(len(runs))
-        for index, (name, part) in enumerate(zip(mix.columns, mix.stacked(runs), strict=True)):
+        for name, part, color in zip(mix.columns, mix.stacked(runs), mix.colors, strict=False):
             above = below + part
-            color = COLORS[index % len(COLORS)]
             axes.fill_between(xs, below, above, color=color, alpha=0.32, linewidth=0, step="mid")
-            widest = int(np.argmax(above - below))
-            if above[widest] - below[widest] > 0.08 * max(above.max(), 1e-9):
-                label = next(column.label for column in self.columns if column.name == name)
-                middle = (below[widest] + above[widest]) / 2
-                side = "left" if widest < len(xs) / 2 else "right"
-                axes.annotate(label, (xs[widest], middle), ha=side, va="center", color=color)
+            label = next(column.label for column in self.columns if column.name == name)
+            label_area(axes, xs, below, above, label, color)
             below = above
 
     def spec(self) -> dict[str, Any]:
@@ -378,6 +382,7 @@ class GridFigure:
                 "title": self.mix.title,
                 "alt": self.mix.alt,
                 "columns": list(self.mix.columns),
+                "colors": [COLORS.index(color) for color in self.mix.colors],
                 "powers": self.mix.multiply,
                 "high": self._tallest(self.mix),
             },
@@ -448,8 +453,12 @@ def _function(expr: sp.Expr) -> dict[str, Any]:
 
 def _curve(curve: Curve) -> dict[str, Any]:
     drawn = {"label": curve.label, "dashed": curve.dashed, "fixed": numbers_data(curve.fixed)}
-    place = {} if curve.label_at is None else {"at": curve.label_at}
-    return {**drawn, **place, **_function(curve.expr)}
+    return {**drawn, **_color(curve.color), **_function(curve.expr)}
+
+
+def _color(color: str | None) -> dict[str, int]:
+    """The place of a colour in the palette, which the page's script knows by number."""
+    return {} if color is None else {"color": COLORS.index(color)}
 
 
 def _range(of: Slider | Axis) -> dict[str, Any]:

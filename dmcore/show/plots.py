@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -20,26 +21,20 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from numpy.typing import ArrayLike
 
 from dmcore.algebra.numbers import power_of_ten, readable
-from dmcore.show.explorer import Axis, Explorer
+from dmcore.show.colors import COLORS, INK
+from dmcore.show.explorer import Axis, Band, Explorer
+from dmcore.show.labels import label_area, label_line, label_point, place_labels
 
 __all__ = [
-    "COLORS",
-    "INK",
     "SvgFigure",
     "canvas",
     "draw_explorer",
-    "label_line",
+    "panels",
+    "rows_axis",
     "scale_axis",
 ]
-
-#: Text and axes. Becomes the page's own text colour.
-INK = "#101112"
-#: Colours of data, told apart by readers with any colour vision, and by lightness in print.
-#: Each becomes a CSS variable with a shade for light and one for dark pages.
-COLORS = ("#0a6ab0", "#c2500b", "#0b7f5f", "#8e459c", "#8c6c0c", "#58666e")
 
 _STYLE: Mapping[str, Any] = {
     "figure.figsize": (4.7, 3.4),
@@ -97,33 +92,72 @@ class SvgFigure:
 
 
 @contextmanager
-def canvas(
-    alt: str, *, height: float = 3.4, rows: int = 1, **options: Any
+def panels(
+    alt: str, rows: int, *, height: float, **options: Any
 ) -> Iterator[tuple[list[Axes], Callable[[], SvgFigure]]]:
-    """Axes to draw on, one below the other, and a function that gives the finished figure.
+    """As :func:`canvas`, with several axes one below the other; options as of ``Figure.subplots``."""
+    if not alt.strip():
+        raise ValueError(f"alt must say what the figure shows, got {alt!r}")
+    with mpl.rc_context(dict(_STYLE)):
+        figure = Figure(figsize=(4.7, height), dpi=72)  # a pixel is a point, as in the SVG
+        axes = figure.subplots(rows, 1, squeeze=False, **options)
+        yield list(axes[:, 0]), lambda: _finish(figure, alt)
+
+
+@contextmanager
+def canvas(
+    alt: str, x: Axis | None = None, y: Axis | None = None, *, height: float = 3.4, title: str = ""
+) -> Iterator[tuple[Axes, Callable[[], SvgFigure]]]:
+    """Axes to draw on, and a function that gives the finished figure with its labels placed.
 
     Parameters
     ----------
     alt
         What the figure shows, in words.
+    x, y
+        Range, scale and title of each axis.
     height
         Height in inches at a width of 4.7.
-    rows
-        Number of axes.
-    options
-        As of ``matplotlib.figure.Figure.subplots``.
+    title
+        Above the axes.
 
     Raises
     ------
     ValueError
         If ``alt`` is empty.
+
+    Examples
+    --------
+    >>> with canvas("A line that rises.", Axis("x", 0, 1), Axis("y", 0, 1)) as (axes, finish):
+    ...     _ = axes.plot([0, 1], [0, 1])
+    ...     finish()
+    <figure: A line that rises.>
     """
-    if not alt.strip():
-        raise ValueError(f"alt must say what the figure shows, got {alt!r}")
-    with mpl.rc_context(dict(_STYLE)):
-        figure = Figure(figsize=(4.7, height))
-        axes = figure.subplots(rows, 1, squeeze=False, **options)
-        yield list(axes[:, 0]), lambda: _finish(figure, alt)
+    with panels(alt, 1, height=height) as ((axes,), finish):
+        axes.set_title(title, loc="left")
+        for which, axis in (("x", x), ("y", y)):
+            if axis is not None:
+                scale_axis(axes, which, axis)
+        yield axes, finish
+
+
+def rows_axis(
+    axes: Axes, labels: Sequence[str], above: float = 0.6, below: float = 0.4, names: bool = True
+) -> None:
+    """Turn the y axis into rows from the top down, each with its name unless drawn elsewhere.
+
+    Examples
+    --------
+    >>> with canvas("Rows.") as (axes, finish):
+    ...     rows_axis(axes, ["first", "second"])
+    ...     axes.get_ylim()
+    (1.4, -0.6)
+    """
+    axes.set_ylim(len(labels) - 1 + below, -above)
+    axes.set_yticks(range(len(labels)) if names else [], labels if names else [])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y", visible=False)
 
 
 def scale_axis(axes: Axes, which: str, axis: Axis) -> None:
@@ -141,32 +175,6 @@ def scale_axis(axes: Axes, which: str, axis: Axis) -> None:
     getattr(axes, f"set_{which}lim")(low, high)
 
 
-def label_line(
-    axes: Axes, x: ArrayLike, y: ArrayLike, text: str, color: str, at: float = 0.6
-) -> None:
-    """Write a line's name beside it, at a share of its visible length.
-
-    The label stands above where the line is flat or falls away, so that it does not cross it.
-    """
-    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    (left, right), (bottom, top) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
-    seen = (xs >= left) & (xs <= right) & (ys >= bottom) & (ys <= top) & np.isfinite(ys)
-    if not seen.any():
-        return
-    xs, ys = xs[seen], ys[seen]
-    index = round(at * (len(xs) - 1))
-    rising = ys[-1] > ys[0]
-    axes.annotate(
-        text,
-        (xs[index], ys[index]),
-        xytext=(-4 if rising else 4, 4),
-        textcoords="offset points",
-        ha="right" if rising else "left",
-        va="bottom",
-        color=color,
-    )
-
-
 def draw_explorer(explorer: Explorer, changes: Mapping[str, float] | None = None) -> SvgFigure:
     """The figure of an explorer, at its defaults or with some values changed.
 
@@ -182,29 +190,25 @@ def draw_explorer(explorer: Explorer, changes: Mapping[str, float] | None = None
         for readout in explorer.readouts
     ]
     alt = ". ".join([explorer.alt.rstrip("."), *readings])
-    with canvas(alt) as ((axes,), finish):
-        axes.set_title(explorer.title, loc="left")
-        scale_axis(axes, "x", explorer.x)
-        scale_axis(axes, "y", explorer.y)
+    with canvas(alt, explorer.x, explorer.y, title=explorer.title) as (axes, finish):
         for band, color in zip(explorer.bands, reversed(COLORS), strict=False):
-            _draw_band(axes, explorer, band, values, xs, color)
-        labels = np.linspace(0.75, 0.45, max(len(explorer.curves), 2))
-        for curve, color, at in zip(explorer.curves, _cycle(COLORS), labels, strict=False):
+            _draw_band(axes, explorer, band, values, xs, band.color or color)
+        for curve, color in zip(explorer.curves, cycle(COLORS), strict=False):
+            color = curve.color or color
             ys = explorer.along_x(curve.expr, values, curve.fixed) / explorer.y.per_unit
             axes.plot(xs, ys, color=color, linestyle="--" if curve.dashed else "-")
-            place = float(at) if curve.label_at is None else curve.label_at
-            label_line(axes, xs, ys, curve.label, color, place)
+            label_line(axes, xs, ys, curve.label, color)
         for mark in explorer.marks:
             x, y = mark.x / explorer.x.per_unit, mark.y / explorer.y.per_unit
             axes.plot([x], [y], "o", color=INK, markersize=4)
-            axes.annotate(mark.label, (x, y), xytext=(5, -3), textcoords="offset points", va="top")
+            label_point(axes, x, y, mark.label, INK)
         return finish()
 
 
 def _draw_band(
     axes: Axes,
     explorer: Explorer,
-    band: Any,
+    band: Band,
     values: Mapping[str, float],
     xs: np.ndarray[Any, Any],
     color: str,
@@ -217,27 +221,7 @@ def _draw_band(
         for expr, edge in ((band.above, bottom), (band.below, top))
     ]
     axes.fill_between(xs, edges[0], edges[1], color=color, alpha=0.14, linewidth=0)
-    widest = int(np.argmax(np.log(edges[1] / edges[0]) if explorer.y.log else edges[1] - edges[0]))
-    middle = (
-        np.sqrt(edges[0][widest] * edges[1][widest])
-        if explorer.y.log
-        else (edges[0][widest] + edges[1][widest]) / 2
-    )
-    share = widest / (len(xs) - 1)
-    axes.annotate(
-        band.label,
-        (xs[widest], middle),
-        xytext=(6 if share < 0.5 else -6, 0),
-        textcoords="offset points",
-        ha="left" if share < 0.5 else "right",
-        va="center",
-        color=color,
-    )
-
-
-def _cycle(colors: Sequence[str]) -> Iterator[str]:
-    while True:
-        yield from colors
+    label_area(axes, xs, edges[0], edges[1], band.label, color)
 
 
 def _log_tick(value: float, decades: float) -> str:
@@ -248,6 +232,7 @@ def _log_tick(value: float, decades: float) -> str:
 
 
 def _finish(figure: Figure, alt: str) -> SvgFigure:
+    place_labels(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return SvgFigure(_for_page(buffer.getvalue(), alt), alt)
