@@ -207,7 +207,7 @@ def test_table_is_ranked_by_single_changes(table) -> None:
 
 def test_table_as_text_and_as_html(table) -> None:
     lines = str(table).splitlines()
-    assert len(lines) == 2 + len(table)
+    assert len(lines) == 1 + len(table)
     assert len({len(line) for line in lines[1:]}) == 1
     for one, line in zip(table, lines[2:], strict=True):
         assert line.startswith(one.scenario.name)

@@ -17,12 +17,12 @@ export function expressions(spec, frame) {
     ...curve,
     ...compiled(curve),
     fixed: numbers(curve.fixed),
-    color: color(index),
-    at: curve.at ?? 0.75 - (0.3 * index) / Math.max(spec.curves.length - 1, 1),
+    color: color(curve.color ?? index),
+    at: 0.75 - (0.3 * index) / Math.max(spec.curves.length - 1, 1),
   }));
   const bands = spec.bands.map((band, index) => ({
     ...band,
-    color: color(5 - (index % 6)),
+    color: color(band.color ?? 5 - (index % 6)),
     above: band.above && compiled(band.above),
     below: band.below && compiled(band.below),
   }));

@@ -147,7 +147,7 @@ export function runsView(spec, frame, { current, settings }) {
         above,
         below,
         label: columns[part].label,
-        color: color(index),
+        color: color(spec.mix.colors?.[index] ?? index),
         opacity: 0.32,
         steps: true,
       };

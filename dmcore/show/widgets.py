@@ -10,6 +10,7 @@ import ipywidgets as ipw
 
 from dmcore.algebra.derivation import building_page
 from dmcore.algebra.numbers import readable
+from dmcore.algebra.tables import html_table
 from dmcore.show.explorer import Explorer, Menu, Slider
 from dmcore.show.page import GridFigure, LiveFigure, Runs
 from dmcore.show.plots import SvgFigure, draw_explorer
@@ -57,11 +58,10 @@ def explore(explorer: Explorer | GridFigure | Simulated) -> Any:
         figure = draw_explorer(explorer, values)
         settings = explorer.with_values(values)
         rows = [
-            f"<tr><td>{readout.label}</td>"
-            f"<td><b>{readable(explorer.read(readout, settings), 4)}</b> {readout.unit}</td></tr>"
+            (readout.label, f"{readable(explorer.read(readout, settings), 4)} {readout.unit}")
             for readout in explorer.readouts
         ]
-        return f"{figure._repr_html_()}<table>{''.join(rows)}</table>"
+        return f"{figure._repr_html_()}{html_table(rows)}"
 
     return _panel(explorer.controls, draw)
 
@@ -112,14 +112,12 @@ def _pick(figure: GridFigure) -> ipw.VBox:
 def _simulate(figure: Simulated) -> ipw.VBox:
     def draw(**values: float) -> str:
         runs = figure.runs(values)
-        facts = figure.start.facts
         rows = [
-            f"<tr><td>{fact.label}</td>"
-            f"<td><b>{'none' if value is None else readable(value, 4)}</b> {fact.unit}</td></tr>"
-            for fact in facts
+            (fact.label, "none" if value is None else f"{readable(value, 4)} {fact.unit}")
+            for fact in figure.start.facts
             for value in (runs.facts[fact.name],)
         ]
-        return f"{figure.still(runs)._repr_html_()}<table>{''.join(rows)}</table>"
+        return f"{figure.still(runs)._repr_html_()}{html_table(rows)}"
 
     # A sweep takes longer than a slider's next step, so it waits for the hand to rest.
     return _panel(figure.controls, draw, continuous=False)

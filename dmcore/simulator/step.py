@@ -8,7 +8,6 @@ experts always, so that utilizations are upper bounds.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -18,6 +17,7 @@ import numpy as np
 
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import largest
+from dmcore.algebra.tables import html_table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
@@ -193,11 +193,7 @@ class TrainingStep:
             ("memory for each GPU", f"{self.memory_bytes / 1e9:.3g} GB"),
             ("binding", self.binding),
         ]
-        cells = "".join(
-            f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-            for name, value in rows
-        )
-        return f"<table>{cells}</table>"
+        return html_table(rows)
 
 
 def training_step(

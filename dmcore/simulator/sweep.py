@@ -6,7 +6,6 @@ This is the paper's main result: how utilization falls as training runs grow, an
 from __future__ import annotations
 
 import csv
-import html
 import io
 import sys
 import time
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive
+from dmcore.algebra.tables import html_table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import BatchScaling, ShapeScaling
@@ -171,20 +171,11 @@ class Sweep:
             "pipeline_parallel": "{:,}",
             "expert_parallel": "{:,}",
         }
-        head = "".join(f"<th scope='col'>{name}</th>" for name in shown)
         columns = (
             [form.format(value) for value in getattr(self, name).tolist()]
             for name, form in shown.items()
         )
-        body = "".join(
-            "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
-            for row in zip(*columns, strict=True)
-        )
-        caption = html.escape(repr(self).strip("<>"))
-        return (
-            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table>"
-        )
+        return html_table(zip(*columns, strict=True), list(shown), repr(self).strip("<>"))
 
 
 #: Types of the columns that are not whole numbers.

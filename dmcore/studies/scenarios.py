@@ -7,7 +7,6 @@ the same question. A new scenario is an entry of the tuple below, and appears in
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ import numpy as np
 import sympy as sp
 
 from dmcore.algebra.numbers import readable
+from dmcore.algebra.tables import html_table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.variants import faster_memory, faster_network, lower_latency, with_words
 from dmcore.models.laws import ShapeLaw
@@ -295,34 +295,25 @@ class ScenarioTable:
         return f"<{len(self)} scenarios, from {self.baseline.scenario.name!r}>"
 
     def _repr_html_(self) -> str:
-        numbers = "T<sub>crit</sub>|first run below|last run above|T<sub>limit</sub>|last run"
-        changes = "T<sub>crit</sub>|linear scaling|T<sub>limit</sub>|last run"
-        titles = f"{numbers}|{changes}".split("|")
+        numbers = ("T_crit", "first run below", "last run above", "T_limit", "last run")
+        changes = ("T_crit", "linear scaling", "T_limit", "last run")
         head = (
-            "<tr><th rowspan='2' scope='col'>scenario</th>"
-            "<th colspan='5' scope='colgroup'>FLOP</th>"
-            "<th colspan='4' scope='colgroup'>change, decades</th></tr><tr>"
-            + "".join(f"<th scope='col'>{title}</th>" for title in titles)
-            + "</tr>"
+            "scenario",
+            *(f"{name}, FLOP" for name in numbers),
+            *(f"change of {name}, decades" for name in changes),
         )
-        body = "".join(self._html_row(one) for one in self.outcomes)
-        return (
-            "<div style='overflow-x:auto' tabindex='0' role='region' aria-label='All scenarios'>"
-            "<table class='table'><caption style='text-align:left'>Where each scenario's GPUs start "
-            "to wait and where its runs end, and the change against the first row. "
-            "≥: the sweep ran out of widths.</caption>"
-            f"<thead>{head}</thead><tbody>{body}</tbody></table></div>"
+        caption = (
+            "Where each scenario's GPUs start to wait and where its runs end, and the change against "
+            "the first row. ≥: the sweep ran out of widths."
         )
+        rows = [(one.scenario.name, *self._cells(one)) for one in self.outcomes]
+        return html_table(rows, head, caption, [one.scenario.words for one in self.outcomes])
 
-    def _html_row(self, one: Outcome) -> str:
+    def _cells(self, one: Outcome) -> list[str]:
         figures = [_written(flop) for flop in _flop(one)]
         figures[-1] = ("≥ " if one.out_of_widths else "") + figures[-1]
-        figures += [_written_change(one.decades_over(self.baseline, name)) for name in MEASURES]
-        cells = "".join(f"<td style='white-space:nowrap'>{figure}</td>" for figure in figures)
-        name, why = html.escape(one.scenario.name), html.escape(one.scenario.words, quote=True)
-        return (
-            f"<tr><th scope='row' style='text-align:left' title=\"{why}\">{name}</th>{cells}</tr>"
-        )
+        changes = (one.decades_over(self.baseline, name) for name in MEASURES)
+        return [*figures, *map(_written_change, changes)]
 
 
 #: Heads of the changes in the text table.
