@@ -320,7 +320,7 @@ def own_generation_choices() -> dict[str, tuple[str, ...]]:
 
 
 def _short(name: str) -> str:
-    return name.split(" ")[0] if not name.startswith("GTX") else name
+    return name if name.startswith(("GTX", "TPU")) else name.split(" ")[0]
 
 
 def _bar(axes: Axes, span: Bracket, row: float, color: str) -> None:

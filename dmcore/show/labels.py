@@ -7,6 +7,7 @@ are in points.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -16,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation, Text
@@ -132,13 +134,13 @@ def label_area(
         bottom, top = (_within(axes, _pixels(axes, xs, edge)) for edge in edges)
         left, right = bottom[0, 0] + width / 2 + 3, bottom[-1, 0] - width / 2 - 3
         for at_x in np.linspace(left, right, 17) if left <= right else ():
-            over = np.linspace(at_x - width / 2, at_x + width / 2, 7)
+            over = np.linspace(at_x - width / 2 - 1, at_x + width / 2 + 1, 41)
             floor = float(np.interp(over, bottom[:, 0], bottom[:, 1]).max())
             roof = float(np.interp(over, top[:, 0], top[:, 1]).min())
             room = roof - floor - height
             for level in (0.5, 0.25, 0.75, 0.0, 1.0) if room >= 0 else ():
                 at_y = floor + height / 2 + level * room
-                cost = 300 / (10 + room) + 4 * abs(level - 0.5)
+                cost = 100 / (10 + room) + 4 * abs(level - 0.5)
                 cost += 3 * abs(at_x - (left + right) / 2) / (1 + right - left)
                 yield _Place(float(at_x), at_y, (0, 0), 0, cost)
 
@@ -153,19 +155,22 @@ def place_labels(figure: Figure) -> None:
     >>> figure = Figure(dpi=72)
     >>> place_labels(figure)  # none to place
     """
-    labels = _WAITING.pop(figure, [])
+    labels = sorted(_WAITING.pop(figure, []), key=lambda label: not label.needed)
     if not labels:
         return
-    figure.draw_without_rendering()
+    # Texts are as wide as the SVG has them, which hints no fonts, and the layout follows from those.
+    figure.draw(RendererSVG(*figure.bbox.size, io.StringIO(), image_dpi=72))
     figure.set_layout_engine("none")
     obstacles = np.concatenate([np.empty((0, 3)), *map(_obstacles, figure.axes)])
+    # An annotation's own extent would have its thin line in it.
+    extents = [Text.get_window_extent(label.text) for label in labels]
+    sizes = [(ceil(extent.width), ceil(extent.height)) for extent in extents]
     boxes: dict[int, tuple[float, float, float, float]] = {}
     fixed = list(_texts(figure, {label.text for label in labels}))
     leaders: dict[int, Array] = {}
     for _ in range(2):  # again, now that those which come later have their places
         for index, label in enumerate(labels):
-            # An annotation's own extent would have its thin line in it.
-            width, height = (ceil(size) for size in Text.get_window_extent(label.text).size)
+            width, height = sizes[index]
             boxes.pop(index, None)
             leaders.pop(index, None)
             taken = np.array([*fixed, *boxes.values()]).reshape(-1, 4)
@@ -231,7 +236,7 @@ def _best(
     inside = (x > left - reach) & (x < right + reach) & (y > bottom - reach) & (y < top + reach)
     cost += _SAMPLE_COST * inside.sum(axis=1)
     best = int(np.argmin(cost.round(6)))
-    return places[best] if label.needed or cost[best] < _COVERED else None
+    return places[best] if label.needed or cost[best] < _SAMPLE_COST else None
 
 
 def _move(text: Annotation, place: _Place, box: tuple[float, float, float, float]) -> Array:
