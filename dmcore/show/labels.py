@@ -82,11 +82,9 @@ def label_point(axes: Axes, x: float, y: float, text: str, color: str, **style: 
     True
     """
 
-    def places(*_: float) -> Iterator[_Place]:
+    def places(*_: float) -> Iterable[_Place]:
         at_x, at_y = _pixels(axes, [x], [y])[0]
-        for distance in (5.0, 9.0, 16.0, 24.0, 34.0, 46.0, 60.0):
-            for rank, side in enumerate(_SIDES):
-                yield _Place(at_x, at_y, side, distance, 0.5 * rank + 0.35 * (distance - 5))
+        return _around(at_x, at_y, (5.0, 9.0, 16.0, 24.0, 34.0, 46.0, 60.0))
 
     _wait(axes, text, color, style, places)
 
@@ -117,7 +115,9 @@ def label_line(axes: Axes, x: ArrayLike, y: ArrayLike, text: str, color: str, **
 def label_area(
     axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, text: str, color: str, **style: Any
 ) -> None:
-    """Name the area between two lines: inside it, where it is high; not at all without room.
+    """Name the area between two lines: inside it, where it is high, or by a thin line from beside it.
+
+    An area that can hardly be seen goes without a name.
 
     Examples
     --------
@@ -127,11 +127,18 @@ def label_area(
     ...     "above" in finish().svg
     True
     """
-    xs = np.asarray(x, dtype=float)
-    edges = [np.broadcast_to(np.asarray(edge, dtype=float), xs.shape) for edge in (low, high)]
+    xs = np.array(x, dtype=float)
+    edges = [np.full(xs.shape, edge, dtype=float) for edge in (low, high)]
 
     def places(width: float, height: float) -> Iterator[_Place]:
         bottom, top = (_within(axes, _pixels(axes, xs, edge)) for edge in edges)
+        thickness = top[:, 1] - bottom[:, 1]
+        thickest = int(np.argmax(thickness))
+        if thickness[thickest] > _STEP:
+            middle = (bottom[thickest] + top[thickest]) / 2
+            yield from _around(
+                float(middle[0]), float(middle[1]), (24.0, 34.0, 46.0, 60.0, 80.0), 12
+            )
         left, right = bottom[0, 0] + width / 2 + 3, bottom[-1, 0] - width / 2 - 3
         for at_x in np.linspace(left, right, 17) if left <= right else ():
             over = np.linspace(at_x - width / 2 - 1, at_x + width / 2 + 1, 41)
@@ -181,6 +188,11 @@ def place_labels(figure: Figure) -> None:
                 continue
             boxes[index] = place.box(width, height)
             leaders[index] = _move(label.text, place, boxes[index])
+
+
+def _around(x: float, y: float, distances: Iterable[float], cost: float = 0) -> Iterator[_Place]:
+    for distance, (rank, side) in product(distances, enumerate(_SIDES)):
+        yield _Place(x, y, side, distance, cost + 0.5 * rank + 0.35 * (distance - 5))
 
 
 def _wait(
@@ -236,7 +248,7 @@ def _best(
     inside = (x > left - reach) & (x < right + reach) & (y > bottom - reach) & (y < top + reach)
     cost += _SAMPLE_COST * inside.sum(axis=1)
     best = int(np.argmin(cost.round(6)))
-    return places[best] if label.needed or cost[best] < _SAMPLE_COST else None
+    return places[best] if label.needed or cost[best] < 2 * _SAMPLE_COST else None
 
 
 def _move(text: Annotation, place: _Place, box: tuple[float, float, float, float]) -> Array:
