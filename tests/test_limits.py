@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from dmcore import GPUS, evaluate
 from dmcore.algebra.symbols import mac, same_unit, symbols, unit_of
-from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth, network
+from dmcore.bottlenecks import (
+    composition,
+    critical_batch,
+    latency,
+    limits,
+    memory_bandwidth,
+    network,
+)
 from dmcore.chapters import limits as figures
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models import laws
@@ -112,7 +119,8 @@ def test_factors_and_exponent_come_out_of_the_algebra() -> None:
 
 
 def _clear() -> None:
-    for module in (laws, memory_bandwidth, network, latency, critical_batch, limits):
+    every = (laws, memory_bandwidth, network, latency, critical_batch, composition, limits)
+    for module in every:
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()

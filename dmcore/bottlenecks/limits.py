@@ -19,9 +19,19 @@ from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch, latency, memory_bandwidth, network
+from dmcore.bottlenecks.composition import (
+    largest_cluster,
+    largest_cluster_of_compute,
+    least_run_time_of_compute,
+    model_width,
+    nodes_needed,
+    of_compute,
+    parameters,
+    training_macs,
+    training_tokens,
+)
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
-from dmcore.models import laws
 from dmcore.models.laws import TOKENS_PER_PARAMETER
 
 __all__ = [
@@ -56,111 +66,9 @@ __all__ = [
 #: A quarter of a Julian year, seconds.
 QUARTER_S = 365.25 * 86400 / 4
 
-T, T_fixed, P, D, d, f, L, E, r, t = symbols("T T_fixed P D d f L E r t")
+T, T_fixed, P, D, d, L, r, t = symbols("T T_fixed P D d L r t")
 N, C, a, n, b, ell, ell_piece = symbols("N C a n b ell ell_piece")
 T_0, b_0, L_0, alpha = symbols("T_0 b_0 L_0 alpha")
-
-
-def training_macs() -> sp.Expr:
-    """T, MAC, of a dense model: :func:`dmcore.models.laws.training_macs` of one expert.
-
-    Examples
-    --------
-    >>> training_macs()
-    3*D*P
-    """
-    return laws.training_macs().subs(E, 1)
-
-
-def parameters() -> sp.Expr:
-    """P: two d x f matrices in each layer, with d_ff = 4 d_model.
-
-    Examples
-    --------
-    >>> parameters()
-    8*L*d**2
-    """
-    return laws.parameters().subs({f: laws.FF_RATIO * d, E: 1})
-
-
-def nodes_needed() -> sp.Expr:
-    """N: nodes that, always busy, do T MAC in the time t.
-
-    Examples
-    --------
-    >>> nodes_needed()
-    T/(C*t)
-    """
-    return T / (C * t)
-
-
-def largest_cluster() -> sp.Expr:
-    """N: nodes that tensor, data and pipeline parallelism can keep busy together.
-
-    Examples
-    --------
-    >>> largest_cluster()
-    2*b*d**2/(a**2*n)
-    """
-    return network.largest_tensor_parallelism() * critical_batch.largest_batch_slicing()
-
-
-@cache
-def _of_compute(expr: sp.Expr) -> sp.Expr:
-    """An expression in d, P and D as one in the compute T, the depth L and r tokens a parameter."""
-    (width,) = sp.solve(sp.Eq(parameters(), P), d)
-    (params,) = sp.solve(sp.Eq(training_macs().subs(D, r * P), T), P)
-    return sp.powsimp(sp.simplify(expr.subs(d, width).subs(D, r * P).subs(P, params)), force=True)
-
-
-@cache
-def _grown(expr: sp.Expr) -> sp.Expr:
-    """An expression in b / L, where that grows with compute."""
-    return sp.powsimp(sp.simplify(expr.subs(b, L * critical_batch.batch_per_layer())), force=True)
-
-
-def training_tokens() -> sp.Expr:
-    """D, tokens, of a run of T MAC with r tokens for each parameter.
-
-    Examples
-    --------
-    >>> training_tokens().subs(r, 3)
-    sqrt(T)
-    """
-    return _of_compute(D)
-
-
-def model_width() -> sp.Expr:
-    """D_model, channels, of a model of L layers that is trained with T MAC.
-
-    Examples
-    --------
-    >>> sp.simplify(8 * L * model_width() ** 2)
-    sqrt(3)*sqrt(T)/(3*sqrt(r))
-    """
-    return _of_compute(d)
-
-
-def largest_cluster_of_compute() -> sp.Expr:
-    """N: :func:`largest_cluster` in terms of the training compute T, for the best shape of that run.
-
-    Examples
-    --------
-    >>> sp.simplify(largest_cluster_of_compute() / largest_cluster_of_compute().subs(T, T_0))
-    (T/T_0)**(alpha + 1/2)
-    """
-    return _grown(_of_compute(largest_cluster()))
-
-
-def least_run_time_of_compute() -> sp.Expr:
-    """Seconds below which no run of T MAC ends, with as many tokens, layers and batch as it has.
-
-    Examples
-    --------
-    >>> sp.simplify(least_run_time_of_compute().subs({alpha: 0, r: 3}))
-    4*L_0*sqrt(T)*ell/b_0
-    """
-    return _grown(_of_compute(latency.least_run_time()))
 
 
 @cache
@@ -172,7 +80,7 @@ def critical_macs_fixed() -> sp.Expr:
     >>> critical_macs_fixed().subs(r, 20)
     C**2*b**2*t**2/(960*L**2*a**4*n**2)
     """
-    (limit,) = sp.solve(sp.Eq(nodes_needed(), _of_compute(largest_cluster())), T)
+    (limit,) = sp.solve(sp.Eq(nodes_needed(), of_compute(largest_cluster())), T)
     return limit
 
 
@@ -185,7 +93,7 @@ def latency_macs_fixed() -> sp.Expr:
     >>> latency_macs_fixed().subs(r, 20)
     3*b**2*t**2/(320*L**2*ell**2)
     """
-    (limit,) = sp.solve(sp.Eq(t, _of_compute(latency.least_run_time())), T)
+    (limit,) = sp.solve(sp.Eq(t, of_compute(latency.least_run_time())), T)
     return limit
 
 
@@ -336,7 +244,7 @@ def critical_derivation() -> Derivation:
     Eq(N, T/(C*t))  [nodes to end in time]
     """
     fixed = critical_macs_fixed()
-    condition = sp.Le(nodes_needed(), _of_compute(largest_cluster()))
+    condition = sp.Le(nodes_needed(), of_compute(largest_cluster()))
     stretch = sp.Le(T, with_growth(fixed).subs(_at_start(fixed), T_fixed))
     solved, grown, sheet, number = (
         sp.Le(T, shown, evaluate=False)
@@ -356,7 +264,7 @@ def critical_derivation() -> Derivation:
             Step.of("eq-parameters", P, parameters, "the shape of the model"),
             Step.of("eq-nodes-needed", N, nodes_needed, "nodes to end in time"),
             Step.of("eq-largest-cluster", N, largest_cluster, "nodes that can be kept busy", sp.Le),
-            Step("eq-critical-condition", condition, "all in terms of T", made_by=_of_compute),
+            Step("eq-critical-condition", condition, "all in terms of T", made_by=of_compute),
             Step("eq-critical-fixed", solved, "solved for T", made_by=critical_macs_fixed),
             Step("eq-stretch", stretch, "the batch grows", made_by=with_growth),
             Step("eq-critical-general", grown, "stretched", made_by=with_growth),
@@ -376,21 +284,16 @@ def latency_derivation() -> Derivation:
     t >= 4*D*L*ell/b  [the least run time]
     """
     fixed = latency_macs_fixed()
-    scaled = sp.Ge(t, _of_compute(latency.least_run_time()))
-    solved, grown, number = (
-        sp.Le(T, shown, evaluate=False)
-        for shown in (
-            _square(fixed),
-            _stretched(fixed),
-            _stretched(fixed.subs(r, TOKENS_PER_PARAMETER)),
-        )
-    )
+    scaled = sp.Ge(t, of_compute(latency.least_run_time()))
+    twentyfold = _stretched(fixed.subs(r, TOKENS_PER_PARAMETER))
+    shown = (_square(fixed), _stretched(fixed), twentyfold)
+    solved, grown, number = (sp.Le(T, right, evaluate=False) for right in shown)
     twenty = "20 tokens for each parameter"
     return Derivation(
         "The latency limit",
         (
             Step.of("eq-run-time-again", t, latency.least_run_time, "the least run time", sp.Ge),
-            Step("eq-run-time-scaled", scaled, "in T", made_by=_of_compute),
+            Step("eq-run-time-scaled", scaled, "in T", made_by=of_compute),
             Step("eq-latency-fixed", solved, "solved for T", made_by=latency_macs_fixed),
             Step("eq-latency-general", grown, "stretched", made_by=with_growth),
             Step("eq-latency", number, twenty, numbers_put_in=True),
@@ -401,68 +304,55 @@ def latency_derivation() -> Derivation:
 def node_rates(gpu: GPU | str, word_bytes: float | None = None) -> dict[str, float]:
     """What the closed forms need of a node: C (MAC/s), n (tokens) and a (channels).
 
-    Raises
-    ------
-    ValueError
-        If the preset is unknown or ``word_bytes`` is not positive.
+    Examples
+    --------
+    >>> {name: round(value) for name, value in node_rates("H100 SXM").items()}
+    {'C': 3957719040000000, 'n': 590, 'a': 26385}
     """
     gpu = get_gpu(gpu)
+    peak = {"G": gpu.node_size, "F": gpu.peak_flop_per_s / FLOP_PER_MAC}
     return {
-        "C": float(
-            evaluate(
-                memory_bandwidth.arithmetic_rate(),
-                G=gpu.node_size,
-                F=gpu.peak_flop_per_s / FLOP_PER_MAC,
-            )
-        ),
+        "C": float(evaluate(memory_bandwidth.arithmetic_rate(), peak)),
         "n": memory_bandwidth.node_nanobatch_tokens(gpu, word_bytes),
         "a": network.shard_side_channels(gpu, word_bytes),
     }
 
 
 def cluster_at_limit(gpu: GPU | str, duration_s: float = QUARTER_S) -> dict[str, float]:
-    """The largest run without waste on a GPU, if batch and depth do not grow (alpha_b = alpha_L = 0).
+    """The largest run without waste on a GPU with a finite network, with the reference batch and depth.
 
-    Parameters
-    ----------
-    gpu
-        A :class:`~dmcore.hardware.gpu.GPU` or the name of a preset, with a finite network.
-    duration_s
-        Duration of the run, seconds.
+    ``T`` (MAC), ``P`` (parameters), ``D`` (tokens), ``d`` (channels), ``N`` (nodes), ``N_TP``, and
+    ``slices``, the product of N_DP and N_PP; none of them rounded.
 
-    Returns
-    -------
-    dict of str to float
-        ``T`` (MAC), ``P`` (parameters), ``D`` (tokens), ``d`` (channels), ``N`` (nodes), ``N_TP``, and
-        ``slices``, the product of N_DP and N_PP; none of them rounded.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown, its network infinite, or the duration not positive.
+    Examples
+    --------
+    >>> round(cluster_at_limit("H100 SXM")["N_TP"])
+    91
     """
     gpu = get_gpu(gpu)
     if np.isinf(gpu.inter_node_bytes_per_s):
         raise ValueError(f"gpu must have a finite network, got {gpu.name!r}")
-    rates = node_rates(gpu)
     known = {
         "T": critical_compute(gpu, duration_s=duration_s) / FLOP_PER_MAC,
         "r": TOKENS_PER_PARAMETER,
         "L": critical_batch.REFERENCE_LAYERS,
         "b": critical_batch.REFERENCE_BATCH_TOKENS,
         "t": duration_s,
-        **rates,
+        **node_rates(gpu),
     }
-
-    def value(expr: sp.Expr) -> float:
-        return float(evaluate(expr, {free.name: known[free.name] for free in expr.free_symbols}))
-
-    for name, expr in (("P", _of_compute(P)), ("D", _of_compute(D)), ("d", _of_compute(d))):
-        known[name] = value(expr)
-    known["N"] = value(nodes_needed())
-    known["N_TP"] = value(network.largest_tensor_parallelism())
-    known["slices"] = value(critical_batch.largest_batch_slicing())
-    return {name: known[name] for name in ("T", "P", "D", "d", "N", "N_TP", "slices")}
+    found = {
+        "T": T,
+        "P": of_compute(P),
+        "D": of_compute(D),
+        "d": of_compute(d),
+        "N": nodes_needed(),
+        "N_TP": of_compute(network.largest_tensor_parallelism()),
+        "slices": critical_batch.largest_batch_slicing(),
+    }
+    return {
+        name: float(evaluate(expr, {free: known[free.name] for free in expr.free_symbols}))
+        for name, expr in found.items()
+    }
 
 
 def critical_compute(
@@ -478,33 +368,28 @@ def critical_compute(
 ) -> Any:
     """T_crit, FLOP: the training compute above which data movement lowers utilization.
 
+    Infinite on an infinite network. Numbers may be arrays, which broadcast.
+
     Parameters
     ----------
     gpu
         A :class:`~dmcore.hardware.gpu.GPU` or the name of a preset.
     alpha
-        Exponent of batch growth less that of depth, below 1/2; negative if depth grows faster than the
-        batch. Scalar or array.
+        Exponent of batch growth less that of depth, below 1/2; negative if depth grows faster.
     duration_s
-        Longest duration of the run, seconds. Arrays broadcast.
+        Longest duration of the run, seconds.
     word_bytes
         Bytes of one parameter or activation; those of the GPU's words by default.
-    reference_batch_tokens, reference_layers
-        Batch (tokens) and layers at the reference compute.
-    reference_compute
-        Where batch and depth are anchored. A MAC count stands over it, as in the authors' code.
+    reference_batch_tokens, reference_layers, reference_compute
+        Batch (tokens) and layers at the reference compute. A MAC count stands over that, as in the
+        authors' code.
     tokens_per_parameter
         Training tokens for each parameter.
 
-    Returns
-    -------
-    float or numpy.ndarray
-        FLOP, of the broadcast shape of the arguments; infinite on an infinite network.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown, alpha is not below 1/2, or another argument is not positive.
+    Examples
+    --------
+    >>> f"{critical_compute('H100 SXM'):.2e}, {critical_compute('H100 SXM', alpha=0.2):.2e}"
+    '1.92e+28, 1.94e+31'
     """
     _check_alpha(alpha)
     check_positive("duration_s", duration_s, finite=True)
@@ -536,27 +421,13 @@ def latency_limit(
 ) -> Any:
     """T_limit, FLOP: the training compute above which no run ends in time, on any cluster.
 
-    Parameters
-    ----------
-    alpha
-        Exponent of batch growth less that of depth, below 1/2; negative if depth grows faster than the
-        batch. Scalar or array.
-    duration_s
-        Longest duration of the run, seconds. Arrays broadcast.
-    latency_s
-        Least time of one matrix product with its messages, seconds.
-    reference_batch_tokens, reference_layers, reference_compute, tokens_per_parameter
-        As in :func:`critical_compute`.
+    ``latency_s`` is the least time of one matmul with its messages, seconds. All other arguments are as
+    in :func:`critical_compute`.
 
-    Returns
-    -------
-    float or numpy.ndarray
-        FLOP, of the broadcast shape of the arguments.
-
-    Raises
-    ------
-    ValueError
-        If alpha is not below 1/2, or another argument is not positive.
+    Examples
+    --------
+    >>> f"{latency_limit():.1e}"
+    '2.3e+31'
     """
     _check_alpha(alpha)
     check_positive("duration_s", duration_s, finite=True)
