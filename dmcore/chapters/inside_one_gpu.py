@@ -189,7 +189,7 @@ def generations() -> SvgFigure:
 
 #: What a reader of the bars chooses; the first of each is the start.
 BAR_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "gpu": ("H100 SXM", "A100 SXM", "V100 SXM", "H100 PCIe"),
+    "gpu": names("H100 SXM", hypothesis=False),
     "product": ("forward or input gradient", "weight gradient"),
 }
 BAR_CONTROLS = (

@@ -12,23 +12,15 @@ from functools import cache, cached_property, partial
 from math import prod
 from types import MappingProxyType
 
-import sympy as sp
-
 from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import limits, memory_bandwidth, network
 from dmcore.evidence.training_runs import TRAINING_RUNS, TrainingRun
+from dmcore.hardware import variants
 from dmcore.hardware.catalog import ACCELERATORS
 from dmcore.hardware.entries import Accelerator
 from dmcore.hardware.gpu import GPU
-from dmcore.hardware.variants import (
-    closed_form_values,
-    faster_l2,
-    faster_network,
-    lower_latency,
-    more_registers,
-)
 from dmcore.models.model import Model
 from dmcore.simulator.ends import Bracket, bracket
 from dmcore.simulator.split import Parallelism
@@ -99,7 +91,7 @@ class Generation(Accelerator):
     @property
     def symbols(self) -> dict[str, float]:
         """What the closed forms take, see :func:`~dmcore.hardware.variants.closed_form_values`."""
-        return closed_form_values(self.gpu)
+        return variants.closed_form_values(self.gpu)
 
 
 #: Generations by name, oldest first, read-only: every accelerator of the catalog that has a year.
@@ -117,9 +109,7 @@ GENERATIONS: Mapping[str, Generation] = MappingProxyType(
 
 @cache
 def runs_of(gpu: GPU, min_utilization: float = 0.001) -> Sweep:
-    """The sweep of dense models on a GPU, from small widths to the paper's largest.
-
-    It ends before the first run of a utilization below ``min_utilization``.
+    """The sweep of dense models on a GPU, down to a utilization of ``min_utilization``.
 
     Examples
     --------
@@ -190,10 +180,10 @@ def gtx_580_run(gpu: GPU | None = None) -> TrainingStep:
 #: What can be changed by a factor, and how.
 CHANGES: Mapping[str, Callable[[GPU, float], GPU]] = MappingProxyType(
     {
-        "L2 bandwidth": faster_l2,
-        "registers": more_registers,
-        "latencies": lambda gpu, factor: lower_latency(gpu, 1 / factor),
-        "network beyond the node": partial(faster_network, outermost_only=True),
+        "L2 bandwidth": variants.faster_l2,
+        "registers": variants.more_registers,
+        "latencies": lambda gpu, factor: variants.lower_latency(gpu, 1 / factor),
+        "network beyond the node": partial(variants.faster_network, outermost_only=True),
     }
 )
 
@@ -212,36 +202,20 @@ def changed(gpu: GPU, what: str, factor: float) -> GPU:
     return replace(CHANGES[what](gpu, factor), name=gpu.name)
 
 
-@cache
-def _inner_reach() -> sp.Expr:
-    """GPUs to which the network inside a node can deal out the node's smallest weight block.
-
-    A node's block has the side a that the outer network allows; each of its GPUs may slice that down to
-    the side that the inner network allows, by the same formula with the other bandwidth.
-    """
-    (beta_net,) = symbols("beta_net")
-    beta_node = sp.Symbol("beta_node", positive=True)
-    side = network.derivation()["eq-shard-side-hardware"].equation.rhs
-    return sp.simplify((side / side.subs(beta_net, beta_node)) ** 2)
-
-
 def inner_reach(gpu: GPU) -> float:
     """GPUs in a node beyond which the node's own network is the slower one; not rounded.
 
-    The closed form for the critical compute takes the inside of a node for free. That holds up to here.
+    The closed form for the critical compute takes the inside of a node for free. That holds up to here:
+    each of the GPUs that share a node's smallest block may slice it down to the side that the inner
+    network allows, by the same formula with the other bandwidth.
 
     Examples
     --------
     >>> round(inner_reach(GENERATIONS["H100 SXM"].gpu))
     81
     """
-    return float(
-        evaluate(
-            _inner_reach(),
-            beta_net=gpu.inter_node_bytes_per_s,
-            beta_node=gpu.network[0].bytes_per_s,
-        )
-    )
+    inner = replace(gpu, network=(replace(gpu.network[0], size=None),))
+    return (network.shard_side_channels(gpu) / network.shard_side_channels(inner)) ** 2
 
 
 # ------------------------------------------------------------------------------- from one to next

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 
 import sympy as sp
@@ -11,6 +10,7 @@ import sympy as sp
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.variants import custom_gpu
 from dmcore.models import laws
 from dmcore.models.model import Model
 from dmcore.simulator import pipeline, traffic
@@ -131,10 +131,8 @@ def with_hops(hop_s: float, n_gpu: int, *, zero_bubble_latency: bool) -> Trainin
     >>> round(with_hops(10e-6, 4096, zero_bubble_latency=True).utilization, 3)
     0.697
     """
-    gpu = GPUS["H100 SXM"]
-    levels = tuple(replace(level, latency_s=hop_s) for level in gpu.network)
     return best_parallelism(
-        replace(gpu, network=levels),
+        custom_gpu(GPUS["H100 SXM"], ell_hop=hop_s),
         Model.from_laws(WIDTH),
         n_gpu,
         zero_bubble_latency=zero_bubble_latency,
