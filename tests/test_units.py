@@ -24,6 +24,7 @@ from dmcore.algebra.symbols import (
     unit_of,
 )
 from dmcore.simulator import matmul
+from dmcore.studies import one_gpu, one_model
 
 #: Formulas whose numbers stand for quantities with units, so that units cannot be compared.
 NUMBERS_PUT_IN = {
@@ -115,3 +116,13 @@ def test_bytes_over_each_boundary_are_bytes() -> None:
         for moved in (matmul.hbm_bytes, matmul.l2_bytes, matmul.register_bytes):
             assert unit_of(moved(gradient)) == byte
         assert unit_of(matmul.among_sms_bytes(gradient, True)) == byte
+
+
+@pytest.mark.parametrize("module", [one_gpu, one_model])
+def test_both_sides_of_the_simulators_equations_have_one_unit(module) -> None:
+    checked = 0
+    for label, equation in module.equations().items():
+        if label != "eq-sim-layers":  # a fit, whose factor has a unit of its own
+            assert same_unit(equation.left, equation.right), label
+            checked += 1
+    assert checked >= 3

@@ -21,10 +21,11 @@ def check_positive(name: str, value: ArrayLike, *, finite: bool = False) -> None
     ``finite=True`` also refuses infinity, which is otherwise allowed: an infinite bandwidth is a
     useful hypothesis.
 
-    Raises
-    ------
-    ValueError
-        Naming the argument, its value and what is allowed.
+    Examples
+    --------
+    >>> check_positive("duration_s", -1.0)
+    Traceback (most recent call last):
+    ValueError: duration_s must be positive, got -1.0
     """
     array = _real(name, value)
     if not np.all(array > 0) or (finite and not np.all(np.isfinite(array))):
@@ -34,10 +35,9 @@ def check_positive(name: str, value: ArrayLike, *, finite: bool = False) -> None
 def check_not_negative(name: str, value: ArrayLike) -> None:
     """Refuse a value, or an array with an element, that is below zero or not a number.
 
-    Raises
-    ------
-    ValueError
-        Naming the argument, its value and what is allowed.
+    Examples
+    --------
+    >>> check_not_negative("latency_s", [0.0, 1e-6])
     """
     if not np.all(_real(name, value) >= 0):
         _refuse(name, value, "zero or more")
@@ -46,10 +46,11 @@ def check_not_negative(name: str, value: ArrayLike) -> None:
 def check_positive_integer(name: str, value: Any) -> None:
     """Refuse a value that is not a whole number of at least one. ``True`` is no number here.
 
-    Raises
-    ------
-    ValueError
-        Naming the argument, its value and what is allowed.
+    Examples
+    --------
+    >>> check_positive_integer("layers", 0.5)
+    Traceback (most recent call last):
+    ValueError: layers must be a whole number of at least 1, got 0.5
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         _refuse(name, value, "a whole number of at least 1")
@@ -58,10 +59,11 @@ def check_positive_integer(name: str, value: Any) -> None:
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """Refuse a value that is not one of the choices.
 
-    Raises
-    ------
-    ValueError
-        Naming the argument, its value and the choices.
+    Examples
+    --------
+    >>> check_choice("law", "cubic", ("linear", "square"))
+    Traceback (most recent call last):
+    ValueError: law must be one of 'linear', 'square', got 'cubic'
     """
     choices = tuple(choices)
     if value not in choices:

@@ -41,7 +41,6 @@ def body_of(function: Callable[..., Any]) -> str:
     --------
     >>> from dmcore.bottlenecks import network
     >>> print(body_of(network.largest_tensor_parallelism))
-    d, a, m = symbols("d a m")
     return (m * best_q()).subs(m, d / a)
     """
     source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))

@@ -25,6 +25,11 @@ class Equation:
         What it gives.
     right : sympy.Expr
         The expression that the simulator evaluates, perhaps with pieces replaced by symbols.
+
+    Examples
+    --------
+    >>> Equation("eq-twice", sp.Symbol("y"), 2 * sp.Symbol("x"))
+    y = 2*x
     """
 
     label: str
@@ -47,10 +52,13 @@ class Equation:
 def in_pieces(expr: sp.Expr, pieces: Mapping[sp.Expr, sp.Symbol]) -> sp.Expr:
     """An expression with parts of it replaced by symbols, in order.
 
-    Raises
-    ------
-    ValueError
-        If a part does not occur, or putting the parts back does not give the expression again.
+    A ValueError tells which part does not occur, or that the parts put back give something else.
+
+    Examples
+    --------
+    >>> x, y, z = sp.symbols("x y z")
+    >>> in_pieces((x + y) ** 2, {x + y: z})
+    z**2
     """
     short = expr
     for part, symbol in pieces.items():

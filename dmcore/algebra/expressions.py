@@ -34,6 +34,12 @@ def compiled(expr: sp.Expr) -> tuple[tuple[str, ...], Callable[..., Any]]:
     """The names of an expression's symbols, sorted, and a NumPy function of them in that order.
 
     Made once for each expression. Checks nothing: :func:`evaluate` is the way in for readers.
+
+    Examples
+    --------
+    >>> names, function = compiled(sp.Symbol("b") / sp.Symbol("a"))
+    >>> names, function(2.0, 6.0)
+    (('a', 'b'), 3.0)
     """
     symbols = tuple(sorted(expr.free_symbols, key=lambda symbol: symbol.name))
     return tuple(symbol.name for symbol in symbols), sp.lambdify(
@@ -64,6 +70,11 @@ def evaluate(
     ValueError
         If a symbol is missing or unknown, or a value is outside what its symbol is declared to be
         (positive, or zero and more); the message names the symbol.
+
+    Examples
+    --------
+    >>> evaluate(sp.Symbol("P") / sp.Symbol("M"), P=6.0, M=[1.0, 2.0])
+    array([6., 3.])
     """
     given = {str(key): value for key, value in {**(values or {}), **named}.items()}
     names, function = compiled(expr)
@@ -93,6 +104,11 @@ def value_of(expr: sp.Expr, **values: Any) -> Any:
     """The value of an expression, by symbol name, unchecked: the simulator's own way in.
 
     Give numbers as floats where a product could pass 2**63, since NumPy's integers wrap around.
+
+    Examples
+    --------
+    >>> value_of(sp.Symbol("x") ** 2, x=3.0)
+    9.0
     """
     names, function = compiled(expr)
     return function(*[values[name] for name in names])
@@ -125,10 +141,12 @@ def javascript(expr: sp.Expr) -> str:
 
     It gives the same numbers as :func:`evaluate` but for rounding.
 
-    Raises
-    ------
-    ValueError
-        If a function has no JavaScript form, or a symbol's name is no name there.
+    A ValueError tells which function has no JavaScript form, or which symbol's name is no name there.
+
+    Examples
+    --------
+    >>> javascript(sp.sqrt(sp.Symbol("x")) + sp.Rational(1, 3))
+    'Math.sqrt(x) + 1/3'
     """
     for name in sorted(symbol.name for symbol in expr.free_symbols):
         if not (name.isascii() and name.isidentifier()) or name in _NO_NAMES.split():

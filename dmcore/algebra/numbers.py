@@ -27,17 +27,35 @@ def largest(values: Mapping[str, float]) -> str:
 
 
 def superscript(number: int | float) -> str:
-    """A number in raised Unicode digits."""
+    """A number in raised Unicode digits.
+
+    Examples
+    --------
+    >>> superscript(-12)
+    '⁻¹²'
+    """
     return f"{number}".translate(_SUPERSCRIPTS)
 
 
 def power_of_ten(exponent: int | float) -> str:
-    """Ten to a power, such as 10²⁸."""
+    """Ten to a power.
+
+    Examples
+    --------
+    >>> power_of_ten(28)
+    '10²⁸'
+    """
     return f"10{superscript(exponent)}"
 
 
 def readable(value: float, digits: int = 3) -> str:
-    """A number with that many significant digits: plain between 0.001 and a million, else m × 10ᵉ."""
+    """A number with that many significant digits: plain between 0.001 and a million, else m × 10ᵉ.
+
+    Examples
+    --------
+    >>> readable(590.35), readable(1.9241e28)
+    ('590', '1.92 × 10²⁸')
+    """
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if value == 0:
