@@ -13,14 +13,16 @@ from dmcore.hardware.gpu import GPU
 __all__ = [
     "ACCELERATORS",
     "GPUS",
+    "PACKAGED",
     "get_gpu",
     "load_accelerators",
     "names",
     "read_accelerators",
 ]
 
-_PACKAGED = Path(__file__).with_name("accelerators.toml")
-_FAMILIES, _ENTRIES, _FOUND = read(_PACKAGED, {}, {}, None)
+#: The file of the package's own accelerators.
+PACKAGED = Path(__file__).with_name("accelerators.toml")
+_FAMILIES, _ENTRIES, _FOUND = read(PACKAGED, {}, {}, None)
 
 #: All accelerators of the package by name, the paper's first, read-only.
 ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType(_FOUND)
@@ -54,7 +56,13 @@ def load_accelerators(path: str | PathLike[str]) -> Mapping[str, GPU]:
 
 
 def read_accelerators(path: str | PathLike[str]) -> Mapping[str, Accelerator]:
-    """As :func:`load_accelerators`, with the origin of each figure."""
+    """As :func:`load_accelerators`, with the origin of each figure.
+
+    Examples
+    --------
+    >>> read_accelerators(PACKAGED)["GTX 580"].status["efficiency"]
+    'measured'
+    """
     _, _, made = read(path, _FAMILIES, _ENTRIES, GPUS["H100 SXM"])
     return MappingProxyType(made)
 

@@ -33,7 +33,14 @@ STATUSES = ("data sheet", "measured", "assumption")
 
 
 def status_fields(gpu: GPU) -> tuple[str, ...]:
-    """The figures of a GPU that have a status: every number, and each level of the network."""
+    """The figures of a GPU that have a status: every number, and each level of the network.
+
+    Examples
+    --------
+    >>> from dmcore import get_gpu
+    >>> status_fields(get_gpu("H100 SXM"))[-2:]
+    ('network[0]', 'network[1]')
+    """
     without = ("name", "source", "network", "word_bytes")
     plain = [field.name for field in fields(gpu) if field.name not in without]
     return (*plain, *(f"network[{level}]" for level in range(len(gpu.network))))
@@ -383,7 +390,15 @@ def read(
     entries: Mapping[str, dict[str, Any]],
     reference: GPU | None,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], dict[str, Accelerator]]:
-    """The families, the entries and the accelerators of a file, on top of those given."""
+    """The families, the entries and the accelerators of a file, on top of those given.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> families, _, made = read(files("dmcore.hardware") / "accelerators.toml", {}, {}, None)
+    >>> "TPU" in families, made["TPU v4"].gpu.node_size
+    (True, 4096)
+    """
     file = Path(path)
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
