@@ -1,4 +1,4 @@
-"""Random small clusters and models for the tests of the simulator, and their plain twins."""
+"""Random small clusters and models for the tests of the simulator."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
-from dmcore.simulator import plain as plain_search
 from dmcore.simulator.candidates import level_sizes, ordered_factorizations
-from dmcore.simulator.split import Parallelism
 
 smooth = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 6]), st.integers(1, 6))
 
@@ -57,35 +55,6 @@ extras = st.builds(Extras, st.booleans(), st.sampled_from([None, *ACTIVATION_MEM
 models_with_extras = st.builds(lambda model, extras: replace(model, extras=extras), models, extras)
 
 clusters = st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 18, 24, 30, 32, 36, 48, 64])
-
-
-def plain_shape(model):
-    """The model as the plain search knows it."""
-    return plain_search.Shape(
-        model.d_model,
-        model.d_ff,
-        model.layers,
-        model.experts,
-        model.batch_tokens,
-        model.word_bytes,
-        model.seq_len,
-        model.extras.attention,
-        model.extras.activation_memory,
-    )
-
-
-def split_of(plain):
-    """A split of the plain search as dmcore knows it."""
-    return Parallelism(
-        plain.data,
-        plain.tensor_d,
-        plain.tensor_f,
-        plain.pipeline,
-        plain.expert,
-        microbatches=plain.microbatches,
-        interleaving=plain.interleaving,
-        zero_bubble=plain.zero_bubble,
-    )
 
 
 def small_enough(gpu, n_gpu):

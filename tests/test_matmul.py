@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS
-from dmcore.simulator import plain as plain_search
+from dmcore.simulator import plain
 from dmcore.simulator.matmul import (
     among_sms_bytes,
     gpu_values,
@@ -37,9 +37,9 @@ words = st.sampled_from([1, 2, 4])
 @settings(deadline=None, max_examples=400)
 @given(gpus, sides, sides, sides, words, st.booleans())
 def test_agrees_with_the_plain_one(gpu, d1, d2, tokens, word, gradient):
-    plain = plain_search.matmul_seconds(gpu, d1, d2, tokens, word, gradient)
+    seconds = plain.matmul_seconds(gpu, d1, d2, tokens, word, gradient)
     assert matmul_time(gpu, d1, d2, tokens, gradient, word_bytes=word) == pytest.approx(
-        plain, rel=1e-12
+        seconds, rel=1e-12
     )
 
 
@@ -56,9 +56,9 @@ def test_bytes_of_each_boundary_agree_with_the_plain_ones(gpu, d1, d2, tokens, w
     }
     size = (d1, d2, tokens, word)
     registers, dist = gpu.useful_register_bytes, gpu.distributed_shared_memory
-    hbm, _ = plain_search.boundary(*size, values["C_L2"], 1, False, gradient)
-    l2, among = plain_search.boundary(*size, 4 * registers, gpu.sms, dist, gradient)
-    inner, _ = plain_search.boundary(*size, registers, 4 * gpu.sms, False, gradient)
+    hbm, _ = plain.boundary(*size, values["C_L2"], 1, False, gradient)
+    l2, among = plain.boundary(*size, 4 * registers, gpu.sms, dist, gradient)
+    inner, _ = plain.boundary(*size, registers, 4 * gpu.sms, False, gradient)
     assert value_of(hbm_bytes(gradient), **values) == pytest.approx(hbm, rel=1e-12)
     assert value_of(l2_bytes(gradient, dist), **values) == pytest.approx(l2, rel=1e-12)
     assert value_of(among_sms_bytes(gradient, dist), **values) == pytest.approx(

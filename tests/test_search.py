@@ -14,16 +14,13 @@ from simulator_strategies import (
     gpus,
     models,
     models_with_extras,
-    plain_shape,
     small_enough,
-    split_of,
 )
 
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.model import Extras, Model
-from dmcore.simulator import plain as plain_search
-from dmcore.simulator import search
+from dmcore.simulator import plain, search
 from dmcore.simulator.bound import least_traffic, lower_bound, matmul_bound
 from dmcore.simulator.candidates import (
     candidates_of,
@@ -48,8 +45,8 @@ SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, experts=6, 
 @given(gpus(), models_with_extras, clusters, st.booleans())
 def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
     assume(small_enough(gpu, n_gpu))
-    plain, split, count = plain_search.best(gpu, plain_shape(model), n_gpu, latency)
-    if plain is None:
+    times, split, count = plain.best(gpu, model, n_gpu, latency)
+    if times is None:
         with pytest.raises(NothingFitsError, match=r"memory|divisibility"):
             best_parallelism(gpu, model, n_gpu, zero_bubble_latency=latency)
         return
@@ -57,10 +54,11 @@ def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
     assert best.candidates == count
     assert 1 <= best.timed <= count
     assert best.n_gpu == n_gpu
-    assert best.step_s == pytest.approx(plain["step"], rel=1e-9)
-    assert best.utilization == pytest.approx(plain["utilization"], rel=1e-9)
-    assert best.run_s == pytest.approx(plain["run"], rel=1e-9)
-    assert best.parallelism == split_of(split)
+    assert best.step_s == pytest.approx(times.step_s, rel=1e-9)
+    used = plain.utilization(gpu, model, n_gpu, times)
+    assert best.utilization == pytest.approx(used, rel=1e-9)
+    assert best.run_s == pytest.approx(plain.run_s(model, times), rel=1e-9)
+    assert best.parallelism == split
 
 
 @pytest.mark.parametrize("gpu", ["V100 SXM", "H100 SXM", "H100 SXM Low Latency"])
@@ -69,10 +67,10 @@ def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
 def test_agrees_with_the_plain_search_at_full_size(gpu, sparse, options):
     model = Model.from_laws(20480, sparse, extras=options)
     n_gpu = model.experts * 2**13
-    plain, split, count = plain_search.best(GPUS[gpu], plain_shape(model), n_gpu)
+    times, split, count = plain.best(GPUS[gpu], model, n_gpu)
     best = best_parallelism(gpu, model, n_gpu)
-    assert best.step_s == pytest.approx(plain["step"], rel=1e-12)
-    assert best.parallelism == split_of(split)
+    assert best.step_s == pytest.approx(times.step_s, rel=1e-12)
+    assert best.parallelism == split
     assert best.candidates == count
     assert best.timed < count / 4
 
@@ -154,10 +152,9 @@ def test_equal_times_go_to_the_least_bandwidth_time():
     )
     model = Model(256, 1024, 3, 81, seq_len=81)
     found = []
-    for split, matmul in plain_search.candidates(gpu, plain_shape(model), 16):
-        times = plain_search.step(gpu, plain_shape(model), split, matmul)
-        moved = times["tp_bandwidth"] + times["dp_bandwidth"] + times["p2p_bandwidth"]
-        found.append((times["step"], moved))
+    for split in plain.candidates(gpu, model, 16):
+        times = plain.step(gpu, model, split)
+        found.append((times.step_s, times.bandwidth_s))
     least = min(found)
     assert any(step == least[0] and moved > 1.1 * least[1] for step, moved in found)
     best = best_parallelism(gpu, model, 16)
@@ -179,23 +176,19 @@ TIED = {
 
 def all_timed(gpu, model, n_gpu):
     """Every layout of the plain search with its times."""
-    shape = plain_shape(model)
-    return [
-        (plain_search.step(gpu, shape, split, matmul), split)
-        for split, matmul in plain_search.candidates(gpu, shape, n_gpu)
-    ]
+    return [(plain.step(gpu, model, split), split) for split in plain.candidates(gpu, model, n_gpu)]
 
 
 @pytest.mark.parametrize("case", TIED)
 def test_equal_times_have_one_winner_in_any_order(case, monkeypatch):
     gpu, model, n_gpu = TIED[case]
     timed = all_timed(gpu, model, n_gpu)
-    least = min(result["step"] for result, _ in timed)
-    tied = [one for one in timed if one[0]["step"] <= least * (1 + 1e-12)]
-    moved = [r["tp_bandwidth"] + r["dp_bandwidth"] + r["p2p_bandwidth"] for r, _ in tied]
+    least = min(times.step_s for times, _ in timed)
+    tied = [times for times, _ in timed if times.step_s <= least * (1 + 1e-12)]
+    moved = [times.bandwidth_s for times in tied]
     assert sum(each <= min(moved) * (1 + 1e-12) for each in moved) > 1, "no tie to break"
     winner = best_parallelism(gpu, model, n_gpu).parallelism
-    assert winner == split_of(plain_search.first(timed)[1])
+    assert winner == plain.first(timed)[1]
 
     rng = np.random.default_rng(3)
     candidates = search.candidates_of
@@ -206,10 +199,7 @@ def test_equal_times_have_one_winner_in_any_order(case, monkeypatch):
     )
     for _ in range(5):
         assert best_parallelism(gpu, model, n_gpu).parallelism == winner
-        assert (
-            split_of(plain_search.first([timed[i] for i in rng.permutation(len(timed))])[1])
-            == winner
-        )
+        assert plain.first([timed[i] for i in rng.permutation(len(timed))])[1] == winner
 
 
 def test_times_that_differ_by_rounding_are_equal(monkeypatch):
@@ -296,17 +286,16 @@ def test_smallest_cluster_at_a_threshold(gpu, model, doublings, beyond, free):
         gpu = arithmetic_only(gpu)
     n_gpu = model.experts * 2**doublings
     assume(small_enough(gpu, n_gpu))
-    shape = plain_shape(model)
-    winner, _, _ = plain_search.best(gpu, shape, n_gpu)
+    winner, _, _ = plain.best(gpu, model, n_gpu)
     assume(winner is not None)
-    duration_s = winner["run"] * (1 + beyond)
-    plain = plain_search.smallest_cluster(gpu, shape, duration_s, n_gpu)
+    duration_s = plain.run_s(model, winner) * (1 + beyond)
+    smallest = plain.smallest_cluster(gpu, model, duration_s, n_gpu)
     try:
         found = smallest_cluster(gpu, model, duration_s / 3.154e7, min_utilization=1e-12)
     except NothingFitsError:
-        assert plain is None
+        assert smallest is None
     else:
-        assert (found.n_gpu > n_gpu) if plain is None else (found.n_gpu == plain[0])
+        assert (found.n_gpu > n_gpu) if smallest is None else (found.n_gpu == smallest[0])
 
 
 @settings(deadline=None, max_examples=25)
@@ -315,19 +304,17 @@ def test_smallest_cluster_agrees_with_the_plain_one(gpu, model, duration_years):
     gpu = replace(gpu, matmul_latency_s=max(gpu.matmul_latency_s, 1e-7))
     largest = 16 * model.experts
     assume(small_enough(gpu, largest))
-    plain = plain_search.smallest_cluster(
-        gpu, plain_shape(model), duration_years * 3.154e7, largest
-    )
+    smallest = plain.smallest_cluster(gpu, model, duration_years * 3.154e7, largest)
     try:
         found = smallest_cluster(gpu, model, duration_years, min_utilization=1e-12)
     except NothingFitsError:
-        assert plain is None
+        assert smallest is None
     else:
-        if plain is None:
+        if smallest is None:
             assert found.n_gpu > largest
         else:
-            assert found.n_gpu == plain[0]
-            assert found.step_s == pytest.approx(plain[1]["step"], rel=1e-9)
+            assert found.n_gpu == smallest[0]
+            assert found.step_s == pytest.approx(smallest[1].step_s, rel=1e-9)
 
 
 def test_clusters_that_are_left_out_are_used_too_little():

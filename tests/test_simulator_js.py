@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulator_strategies import split_of
 from test_javascript import LIVE, node
 from test_search import TIED, all_timed
 from test_sweep import REFERENCE
@@ -29,6 +28,7 @@ from dmcore.show.cluster import (
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import numbers_data
 from dmcore.show.widgets import explore
+from dmcore.simulator.split import DEGREES
 from dmcore.simulator.step import MONTH_S
 
 TOLERANCE = 1e-9
@@ -186,12 +186,12 @@ def test_equal_times_have_one_winner_in_any_order():
     rng = np.random.default_rng(17)
     for gpu, model, n_gpu in TIED.values():
         timed = all_timed(gpu, model, n_gpu)
-        least = min(result["step"] for result, _ in timed)
+        least = min(result.step_s for result, _ in timed)
         layouts = [
             {
                 "id": number,
-                "step": result["step"],
-                "bandwidth": sum(result[f"{kind}_bandwidth"] for kind in ("tp", "dp", "p2p")),
+                "step": result.step_s,
+                "bandwidth": result.bandwidth_s,
                 "way": {
                     "slices": split.total("slices_of_d"),
                     "ffSlices": split.total("slices_of_f"),
@@ -199,10 +199,10 @@ def test_equal_times_have_one_winner_in_any_order():
                     "microbatches": split.microbatches,
                     "zeroBubble": split.zero_bubble,
                 },
-                "layout": list(zip(split.data, *plain[1:5], strict=True)),
+                "layout": list(zip(*(getattr(split, name) for name in DEGREES), strict=True)),
             }
-            for number, (result, plain) in enumerate(timed)
-            if result["step"] <= least * 1.01 and (split := split_of(plain))
+            for number, (result, split) in enumerate(timed)
+            if result.step_s <= least * 1.01
         ]
         winner = best_parallelism(gpu, model, n_gpu).parallelism
         orders = [[layouts[i] for i in rng.permutation(len(layouts))] for _ in range(5)]
@@ -213,7 +213,7 @@ def test_equal_times_have_one_winner_in_any_order():
             text=True,
             check=True,
         )
-        assert {split_of(timed[i][1]) for i in json.loads(done.stdout)} == {winner}
+        assert {timed[i][1] for i in json.loads(done.stdout)} == {winner}
 
 
 def test_nanobatches_that_are_rounded_down():

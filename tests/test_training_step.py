@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import FrozenInstanceError, replace
-from itertools import islice
+from itertools import islice, pairwise, product
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from simulator_strategies import clusters, gpus, models_with_extras, plain_shape
+from simulator_strategies import clusters, gpus, models_with_extras
 
 from dmcore.hardware.catalog import GPUS
 from dmcore.models.model import Model
-from dmcore.simulator import plain as plain_search
+from dmcore.simulator import plain
 from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import training_step
 
@@ -29,46 +29,32 @@ PLAN = Parallelism(
 )
 
 
-def as_parallelism(split):
-    return Parallelism(
-        data=split.data,
-        slices_of_d=split.tensor_d,
-        slices_of_f=split.tensor_f,
-        pipeline=split.pipeline,
-        expert=split.expert,
-        microbatches=split.microbatches,
-        interleaving=split.interleaving,
-        zero_bubble=split.zero_bubble,
-    )
-
-
 @settings(deadline=None, max_examples=150)
 @given(gpus(), models_with_extras, clusters, st.booleans(), st.randoms())
 def test_agrees_with_the_plain_one(gpu, model, n_gpu, latency, random):
-    shape = plain_shape(model)
-    some = list(islice(plain_search.candidates(gpu, shape, n_gpu), 2000))
+    some = list(islice(plain.candidates(gpu, model, n_gpu), 2000))
     assume(some)
-    for split, matmul in random.sample(some, min(3, len(some))):
-        plain = plain_search.step(gpu, shape, split, matmul, latency)
-        step = training_step(gpu, model, as_parallelism(split), zero_bubble_latency=latency)
-        found = {
-            "step": step.step_s,
-            "matmul": step.matmul_s,
-            "tp_bandwidth": step.tensor_bandwidth_s,
-            "tp_latency": step.tensor_latency_s,
-            "p2p_bandwidth": step.point_to_point_bandwidth_s,
-            "p2p_latency": step.point_to_point_latency_s,
-            "dp_bandwidth": step.data_bandwidth_s,
-            "dp_latency": step.data_latency_s,
-            "bubble": step.bubble_fraction,
-            "n_gpu": step.n_gpu,
-        }
-        assert found == pytest.approx(plain, rel=1e-9, abs=1e-20)
+    for split in random.sample(some, min(3, len(some))):
+        step = training_step(gpu, model, split, zero_bubble_latency=latency)
+        times = plain.step(gpu, model, split, latency)._asdict()
+        found = {name: getattr(step, name) for name in times}
+        assert found == pytest.approx(times, rel=1e-9, abs=1e-20)
         assert math.fsum(step.parts.values()) == pytest.approx(step.step_s, rel=1e-9)
         assert math.fsum(step.matmul_parts.values()) == pytest.approx(step.matmul_s, rel=1e-12)
         assert min(step.parts.values()) >= -1e-12 * step.step_s
         assert step.memory_bytes <= gpu.hbm_bytes
         assert 0 < step.utilization <= gpu.efficiency * (1 + 1e-12)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 4))
+def test_hand_overs_of_the_rule_are_those_of_a_walk(degree, rounds):
+    """A walk along the chain: each step goes over the outermost level whose place in it changes."""
+    places = list(product(*map(range, reversed(degree)))) * rounds
+    count = [0] * len(degree)
+    for here, there in pairwise(places) if len(set(places)) > 1 else ():
+        changed = [x != y for x, y in zip(here, there, strict=True)]
+        count[len(degree) - 1 - changed.index(True)] += 1
+    assert plain.hand_overs(tuple(degree), rounds) == count
 
 
 def test_figures_follow_from_the_step():

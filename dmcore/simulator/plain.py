@@ -1,60 +1,306 @@
-"""The search of the paper's simulation once more: plain scalar Python, slow, and nothing shared.
+"""The whole simulator once more in plain Python: the shortest complete account of it, made for reading.
 
-Only the hardware figures come from ``dmcore.hardware``. Loops instead of tables, no bounds, no
-expressions: a second reading of the same rules, for people to read and for the tests to compare with the
-fast one.
+It takes a GPU, a model and a split as the rest of the package does, and computes all else by itself: one
+number at a time where the package has expressions, arrays and bounds, and every split timed in full.
+It is slow, and the tests hold the fast simulator against it.
+
+Names are those of the book: a model of width d whose layers are f wide inside, with L layers and E
+experts, trains on a batch of b tokens; a word has w bytes. Attention and activation memory, which the
+paper leaves out, are counted if the model's extras ask for them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from functools import cache, partial
+from itertools import islice
+from typing import NamedTuple
 
+from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.gpu import GPU
+from dmcore.models.model import Model
+from dmcore.simulator.split import Parallelism
+
+# -------------------- one matrix product
 
 
-class Shape(NamedTuple):
-    """A model and its batch."""
+def tile(d1: int, d2: int, w: int, capacity: float) -> tuple[float, float]:
+    """Rows and columns of tiles of a matrix of d1 x d2 words, if a tile has so many bytes at most."""
+    tiles = math.ceil(d1 * d2 * w / capacity)
+    words = d1 * d2 / tiles
+    if words / d2 >= min(d1, math.sqrt(words)):  # as wide as the matrix
+        return float(tiles), 1.0
+    height = min(d1, math.sqrt(words))
+    return d1 / height, d2 / (words / height)
 
-    d: int
-    f: int
-    layers: int
-    experts: int
-    batch: int  # tokens
-    word: int  # bytes
-    sequence: int = 2048  # tokens
-    attention: bool = False
-    kept: str | None = None  # "full", "selective" or "recompute"
+
+def boundary(
+    d1: int, d2: int, z: float, w: int, capacity: float, tiles: int, network: bool, gradient: bool
+) -> tuple[float, float]:
+    """Bytes of a product that come from the level above, and bytes among the tiles of the level below.
+
+    The level below holds so many tiles at once, perhaps with a network among them, and z activation
+    vectors meet the matrix; for a weight gradient the matrix is the product.
+    """
+    rows, columns = tile(d1, d2, w, capacity * tiles if network else capacity)
+    small_rows, small_columns = tile(d1, d2, w, capacity) if network else (1.0, 1.0)
+    above = among = 0.0
+    if 2 * d1 * d2 * w > capacity * tiles:  # the matrix does not stay below
+        above += (2 if gradient else 1) * d1 * d2 * w
+    above += rows * d2 * z * w
+    among += small_rows * d2 * z * w if small_rows > 1 else 0
+    if gradient:
+        above += columns * d1 * z * w
+        among += small_columns * d1 * z * w if small_columns > 1 else 0
+    else:  # results are summed up over the columns: stored by all, loaded by all but one
+        above += (2 * columns - 1) * d1 * z * w
+        among += 2 * (small_columns - 1) * d1 * z * w
+    return above, among
+
+
+@cache
+def matmul_seconds(gpu: GPU, d1: int, d2: int, z: float, w: int, gradient: bool = False) -> float:
+    """Seconds of one matrix product on one GPU: the slowest of its memories or its arithmetic."""
+    registers = gpu.useful_register_bytes
+    per_sm = gpu.blocks_per_sm * registers
+    l2_cache = max(gpu.useful_l2_bytes, per_sm)
+    dsmem = gpu.distributed_shared_memory
+    hbm, _ = boundary(d1, d2, z, w, l2_cache, 1, False, gradient)
+    l2, among_sms = boundary(d1, d2, z, w, per_sm, gpu.sms, dsmem, gradient)
+    sm, _ = boundary(d1, d2, z, w, registers, gpu.blocks_per_sm * gpu.sms, False, gradient)
+    flop = 2 * 512 * math.ceil(d1 / 8) * math.ceil(d2 / 8) * math.ceil(z / 8)
+    return gpu.matmul_latency_s + max(
+        hbm / gpu.hbm_bytes_per_s,
+        (hbm + l2) / gpu.l2_bytes_per_s,
+        (l2 + among_sms + sm) / gpu.shared_bytes_per_s,
+        flop / gpu.useful_flop_per_s,
+    )
+
+
+def all_matmuls(gpu: GPU, model: Model, s: Parallelism) -> float:
+    """Seconds of all matrix products that a GPU does in a step."""
+    d, f, w, E = model.d_model, model.d_ff, model.word_bytes, model.experts
+    ds, fs = d // s.total("slices_of_d"), f // s.total("slices_of_f")
+    z = model.batch_tokens // (s.data_parallel * s.microbatches * E)
+    layer = 0.0
+    for block in ((ds, fs), (fs, ds)):
+        for _ in range(forward_passes(model) + 1):  # and once backward
+            layer += matmul_seconds(gpu, *block, z, w)
+        layer += matmul_seconds(gpu, *block, z, w, gradient=True)
+    rounds = model.layers // s.pipeline_parallel * s.microbatches
+    seconds = rounds * (E // s.expert_parallel) * layer
+    if model.extras.attention:
+        seconds += rounds * attention_seconds(gpu, model, s)
+    return seconds
+
+
+def forward_passes(model: Model) -> int:
+    """How often the forward pass is computed in a step."""
+    return 2 if model.extras.activation_memory == "recompute" else 1
+
+
+def attention_seconds(gpu: GPU, model: Model, s: Parallelism) -> float:
+    """Seconds of one layer's attention for one microbatch, of the tokens of all experts of a GPU."""
+    d, w = model.d_model, model.word_bytes
+    ds, hs = d // s.total("slices_of_d"), d // s.total("slices_of_f")
+    z = model.batch_tokens / (s.data_parallel * s.microbatches * s.expert_parallel)
+    seconds = 0.0
+    for _ in range(forward_passes(model)):
+        seconds += matmul_seconds(gpu, 3 * hs, ds, z, w)  # query, key and value
+        seconds += matmul_seconds(gpu, ds, hs, z, w)  # output
+        seconds += gpu.matmul_latency_s  # scores
+    for d1, d2 in ((hs, ds), (ds, 3 * hs)):
+        seconds += matmul_seconds(gpu, d1, d2, z, w)
+        seconds += matmul_seconds(gpu, d2, d1, z, w, gradient=True)
+    seconds += gpu.matmul_latency_s
+    passes = 4 if model.extras.activation_memory in ("selective", "recompute") else 3
+    score_flop = passes * 2 * model.seq_len * d * z / s.tensor_parallel
+    return seconds + score_flop / gpu.useful_flop_per_s
+
+
+# -------------------- the network
+
+
+@cache
+def hand_overs(degree: tuple[int, ...], rounds: int = 1) -> list[int]:
+    """Hand-overs along a chain of that degree, node first, that each level of the network carries.
+
+    The chain is passed so many times. What a level carries is what leaves the groups of the levels
+    inside it, less what leaves its own. With only one group left, nothing leaves.
+
+    >>> hand_overs((4, 2, 2), rounds=3)  # 16 stages, 47 hand-overs
+    [36, 6, 5]
+    """
+    groups = [math.prod(degree[i:]) for i in range(len(degree) + 1)]
+    leaving = [rounds * group - 1 if group > 1 else 0 for group in groups]
+    return [leaving[i] - leaving[i + 1] for i in range(len(degree))]
+
+
+def experts_apart(degree: tuple[int, ...]) -> list[float]:
+    """Share of the tokens whose next expert is in another group, by the level that joins the two."""
+    same = [1 / math.prod(degree[i:]) for i in range(len(degree) + 1)]
+    return [same[i + 1] - same[i] for i in range(len(degree))]
+
+
+def tensor_words(model: Model) -> tuple[int, int, int]:
+    """Words of a token and layer that slices of d and those of f sum up in a step, in how many rounds."""
+    d, f, forward = model.d_model, model.d_ff, forward_passes(model)
+    if not model.extras.attention:
+        return (forward + 1) * f, (forward + 1) * d, forward + 1
+    over_d = forward * (f + 3 * d) + f + d
+    return over_d, 2 * (forward + 1) * d, 2 * (forward + 1)
+
+
+def tensor_traffic(gpu: GPU, model: Model, s: Parallelism) -> tuple[float, float]:
+    """Seconds that the network takes to sum up activations, and seconds of latency."""
+    over_d, over_f, rounds = tensor_words(model)
+    d_counts, f_counts = hand_overs(s.slices_of_d), hand_overs(s.slices_of_f)
+    busy, wait = 0.0, 0.0
+    for i, level in enumerate(gpu.network):
+        words = (
+            2 * (d_counts[i] * over_d + f_counts[i] * over_f) * model.layers * model.batch_tokens
+        )
+        busy = max(busy, seconds_to_send(words, level.bytes_per_s, model, s))
+        used = (s.slices_of_d[i] > 1) + (s.slices_of_f[i] > 1)
+        wait += used * 2 * rounds * model.layers * level.latency_s
+    return busy, wait
+
+
+def passing_on(gpu: GPU, model: Model, s: Parallelism) -> tuple[float, float]:
+    """The same for activations on their way to the next stage, and to the next layer's expert.
+
+    A token crosses L - 1 boundaries of layers, some from stage to stage. At any of them it may also
+    have to go to an expert elsewhere, and it takes both ways at once, over the wider-reaching level.
+    All wait for the last token, which is assumed to have the farthest way to its expert.
+    """
+    by_stage = dict(enumerate(hand_overs(s.pipeline, s.interleaving)))
+    by_stage[-1] = model.layers - 1 - sum(by_stage.values())  # within a stage
+    to_expert = dict(enumerate(experts_apart(s.expert)))
+    to_expert[-1] = 1 / s.expert_parallel  # within a group
+    farthest = max(i for i, share in to_expert.items() if share > 0)
+    busy, wait = 0.0, 0.0
+    for i, boundaries in by_stage.items():
+        for j, share in to_expert.items():
+            if max(i, j) >= 0:
+                level = gpu.network[max(i, j)]
+                words = 2 * boundaries * share * model.d_model * model.batch_tokens
+                busy += seconds_to_send(words, level.bytes_per_s, model, s)
+                if j == farthest:
+                    wait += 2 * boundaries * level.latency_s
+    return busy, wait
+
+
+def gradient_traffic(gpu: GPU, model: Model, s: Parallelism) -> tuple[float, float]:
+    """The same for gradients, which replicas sum up, and for attention groups of experts as well."""
+    together = s.data
+    if model.extras.attention:
+        together = tuple(x * y for x, y in zip(s.data, s.expert, strict=True))
+    counts, counts_together = hand_overs(s.data), hand_overs(together)
+    shared = attention_params(model)
+    busy, wait = 0.0, 0.0
+    for i, level in enumerate(gpu.network):
+        words = 2 * (counts[i] * (params(model) - shared) + counts_together[i] * shared)
+        busy = max(busy, seconds_to_send(words, level.bytes_per_s, model, s))
+        wait += 2 * level.latency_s if together[i] > 1 else 0
+    return busy, wait
+
+
+def seconds_to_send(words: float, bytes_per_s: float, model: Model, s: Parallelism) -> float:
+    """Seconds in which all GPUs send words at a level. Data sheets count both directions: half is there."""
+    return words * model.word_bytes / (s.n_gpu * bytes_per_s / 2)
+
+
+# -------------------- one step
+
+
+class Times(NamedTuple):
+    """Seconds of a step, and what they are made of."""
+
+    step_s: float
+    matmul_s: float
+    tensor_bandwidth_s: float
+    tensor_latency_s: float
+    point_to_point_bandwidth_s: float
+    point_to_point_latency_s: float
+    data_bandwidth_s: float
+    data_latency_s: float
+    bubble_fraction: float
 
     @property
-    def params(self) -> int:
-        """Parameters, of all experts together, and of attention if that is counted."""
-        return 2 * self.d * self.f * self.layers * self.experts + self.attention_params
-
-    @property
-    def attention_params(self) -> int:
-        """Parameters of attention, 0 if it is not counted."""
-        return 4 * self.d * self.d * self.layers if self.attention else 0
-
-    @property
-    def flop_per_token(self) -> float:
-        """Forward and backward, each thing once."""
-        scores = self.sequence * self.d * self.layers if self.attention else 0
-        return 6 * (2 * self.d * self.f * self.layers + self.attention_params + scores)
+    def bandwidth_s(self) -> float:
+        """All traffic together, hidden or not."""
+        return self.tensor_bandwidth_s + self.point_to_point_bandwidth_s + self.data_bandwidth_s
 
 
-class Split(NamedTuple):
-    """How a step is divided; each degree is a tuple over the network levels, node first."""
+def bubble(s: Parallelism) -> float:
+    """Share of the time that a stage sits idle."""
+    if s.zero_bubble:
+        return 0.0
+    late = (s.interleaving - 1) * max(0, s.pipeline_parallel - s.microbatches)
+    idle = late + s.pipeline_parallel - 1
+    return idle / (idle + s.interleaving * s.microbatches)
 
-    data: tuple[int, ...]
-    tensor_d: tuple[int, ...]
-    tensor_f: tuple[int, ...]
-    pipeline: tuple[int, ...]
-    expert: tuple[int, ...]
-    microbatches: int
-    interleaving: int
-    zero_bubble: bool
+
+def step(gpu: GPU, model: Model, s: Parallelism, zero_bubble_latency: bool = False) -> Times:
+    """One training step: matmuls and traffic overlap, the bubble stretches the longer of the two."""
+    matmul = all_matmuls(gpu, model, s)
+    tensor_busy, tensor_wait = tensor_traffic(gpu, model, s)
+    passing_busy, passing_wait = passing_on(gpu, model, s)
+    gradient_busy, gradient_wait = gradient_traffic(gpu, model, s)
+    busy = max(matmul, tensor_busy + passing_busy) / (1 - bubble(s))
+    wait = tensor_wait + passing_wait
+    if s.zero_bubble:  # the authors' code leaves its latency out
+        wait = max(0.0, wait - busy) if zero_bubble_latency else 0.0
+    return Times(
+        busy + wait + gradient_busy + gradient_wait,
+        matmul,
+        tensor_busy,
+        tensor_wait,
+        passing_busy,
+        passing_wait,
+        gradient_busy,
+        gradient_wait,
+        bubble(s),
+    )
+
+
+# -------------------- memory
+
+
+def attention_params(model: Model) -> int:
+    """Parameters of attention, 0 if it is not counted."""
+    return 4 * model.d_model**2 * model.layers if model.extras.attention else 0
+
+
+def params(model: Model) -> int:
+    """Parameters of all experts together, and of attention."""
+    mlps = 2 * model.d_model * model.d_ff * model.layers * model.experts
+    return mlps + attention_params(model)
+
+
+def memory(
+    model: Model, dp: int, pp: int, ep: int, k: int, v: int = 1, zero_bubble: bool = False
+) -> float:
+    """Bytes in the whole cluster: weights in each replica, gradients and optimizer state, activations."""
+    d, f, w, kept = model.d_model, model.d_ff, model.word_bytes, model.extras.activation_memory
+    weights = params(model) * w * (dp + 4) + attention_params(model) * w * dp * (ep - 1)
+    if kept is None:
+        return weights
+    layer: float = w * (2 * d + 2 * f) + d  # bytes of a token
+    if model.extras.attention:
+        layer += 6 * w * d + d
+        if kept == "full":
+            layer += (2 * w + 1) * model.seq_len * d / 128  # the scores of heads of 128 channels
+    flying = 2 * pp - 1 if zero_bubble else pp + (pp - 1) / v if v > 1 else pp
+    flying = min(flying, k)  # microbatches at once
+    tokens = model.batch_tokens / k
+    if kept == "recompute":
+        return weights + (w * d * model.layers * flying + layer * pp) * tokens
+    return weights + layer * model.layers * flying * tokens
+
+
+# -------------------- the search
 
 
 def divisors(n: int) -> list[int]:
@@ -63,219 +309,42 @@ def divisors(n: int) -> list[int]:
     return small + [n // i for i in reversed(small) if i * i != n]
 
 
-# ------------------------------------------------------------------------------ one matrix product
+def degrees(model: Model, n_gpu: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """Replicas, slices of d and of f, stages, groups of experts: all that divide what they share.
+
+    There are as many groups of experts as possible. Slices of f are one to four times the square root
+    of all shards, so that the blocks of the matrices are roughly square.
+    """
+    ep = math.gcd(n_gpu, model.experts)
+    for pp in divisors(math.gcd(n_gpu // ep, model.layers)):
+        for dp in divisors(math.gcd(n_gpu // ep // pp, model.batch_tokens)):
+            tp = n_gpu // ep // pp // dp
+            for tf in divisors(math.gcd(tp, model.d_ff)):
+                td, root = tp // tf, math.isqrt(tp)
+                if not root <= tf <= 4 * root or model.d_model % td:
+                    continue
+                if model.extras.attention and model.d_model % tf:
+                    continue
+                yield dp, td, tf, pp, ep
 
 
-def tile(d1: int, d2: int, word: int, capacity: float) -> tuple[float, float]:
-    """Rows and columns of tiles. A tile that spans a side has exactly one along that side."""
-    k = math.ceil(d1 * d2 * word / capacity)
-    words = d1 * d2 / k
-    if words / d2 >= min(d1, math.sqrt(words)):  # as wide as the matrix
-        return float(k), 1.0
-    height = min(d1, math.sqrt(words))
-    return d1 / height, d2 / (words / height)
+def schedules(
+    gpu: GPU, model: Model, n_gpu: int, dp: int, pp: int, ep: int
+) -> Iterator[tuple[int, int, bool]]:
+    """Microbatches, interleaving, and whether the schedule is free of a bubble, if there is memory.
 
-
-def boundary(
-    d1: int, d2: int, z: float, word: int, cap: float, tiles: int, dist: bool, gradient: bool
-) -> tuple[float, float]:
-    """Bytes from the level above, and bytes among the tiles of the level below."""
-    big = tile(d1, d2, word, cap * tiles if dist else cap)
-    small = tile(d1, d2, word, cap) if dist else (1.0, 1.0)
-    io = among = 0.0
-    if 2 * d1 * d2 * word > cap * tiles:
-        io += (2 if gradient else 1) * d1 * d2 * word
-    io += big[0] * d2 * z * word
-    if small[0] > 1:
-        among += small[0] * d2 * z * word
-    if gradient:
-        io += big[1] * d1 * z * word
-        if small[1] > 1:
-            among += small[1] * d1 * z * word
-    else:
-        io += (2 * big[1] - 1) * d1 * z * word
-        among += 2 * (small[1] - 1) * d1 * z * word
-    return io, among
-
-
-def matmul_seconds(gpu: GPU, d1: int, d2: int, z: float, word: int, gradient: bool) -> float:
-    """Seconds of one matrix product on one GPU."""
-    registers = gpu.useful_register_bytes
-    per_sm = gpu.blocks_per_sm * registers
-    hbm, _ = boundary(d1, d2, z, word, max(gpu.useful_l2_bytes, per_sm), 1, False, gradient)
-    l2, among_sms = boundary(
-        d1, d2, z, word, per_sm, gpu.sms, gpu.distributed_shared_memory, gradient
-    )
-    reg, _ = boundary(d1, d2, z, word, registers, gpu.blocks_per_sm * gpu.sms, False, gradient)
-    flop = 2 * 512 * math.ceil(d1 / 8) * math.ceil(d2 / 8) * math.ceil(z / 8)
-    return gpu.matmul_latency_s + max(
-        hbm / gpu.hbm_bytes_per_s,
-        (hbm + l2) / gpu.l2_bytes_per_s,
-        (l2 + among_sms + reg) / gpu.shared_bytes_per_s,
-        flop / gpu.useful_flop_per_s,
-    )
-
-
-def step_matmul_seconds(
-    gpu: GPU, m: Shape, dp: int, td: int, tf: int, pp: int, ep: int, k: int
-) -> float:
-    """Seconds of all matrix products of a step, attention's with them."""
-    ds, fs, z = m.d // td, m.f // tf, m.batch // (dp * k * m.experts)
-    forwards = 2 if m.kept == "recompute" else 1
-    once = (
-        (forwards + 1) * matmul_seconds(gpu, ds, fs, z, m.word, False)
-        + (forwards + 1) * matmul_seconds(gpu, fs, ds, z, m.word, False)
-        + matmul_seconds(gpu, ds, fs, z, m.word, True)
-        + matmul_seconds(gpu, fs, ds, z, m.word, True)
-    )
-    seconds = (m.layers // pp) * (m.experts // ep) * k * once
-    if m.attention:
-        tokens = m.batch / (dp * k * ep)
-        seconds += (m.layers // pp) * k * attention_seconds(gpu, m, td, tf, tokens)
-    return seconds
-
-
-def attention_seconds(gpu: GPU, m: Shape, td: int, tf: int, z: float) -> float:
-    """Seconds of one layer's attention on one microbatch of z tokens."""
-    ds, hs = m.d // td, m.d // tf
-    seconds = 0.0
-    for _ in range(2 if m.kept == "recompute" else 1):  # forward
-        seconds += matmul_seconds(gpu, 3 * hs, ds, z, m.word, False)
-        seconds += matmul_seconds(gpu, ds, hs, z, m.word, False)
-        seconds += gpu.matmul_latency_s
-    seconds += matmul_seconds(gpu, hs, ds, z, m.word, False)
-    seconds += matmul_seconds(gpu, ds, 3 * hs, z, m.word, False)
-    seconds += matmul_seconds(gpu, 3 * hs, ds, z, m.word, True)
-    seconds += matmul_seconds(gpu, ds, hs, z, m.word, True)
-    seconds += gpu.matmul_latency_s
-    times = 4 if m.kept in ("selective", "recompute") else 3
-    seconds += times * 2 * m.sequence * m.d * z / (td * tf) / gpu.useful_flop_per_s
-    return seconds
-
-
-def held_bytes(m: Shape, dp: int, pp: int, ep: int, k: int, v: int, zero_bubble: bool) -> float:
-    """Bytes in the whole cluster."""
-    weights = m.params * m.word * (dp + 4) + m.attention_params * m.word * dp * (ep - 1)
-    if m.kept is None:
-        return weights
-    layer: float = m.word * (2 * m.d + 2 * m.f) + m.d
-    if m.attention:
-        layer += 6 * m.word * m.d + m.d
-        if m.kept == "full":
-            layer += (2 * m.word + 1) * m.sequence * m.d / 128
-    flying = float(pp)
-    if zero_bubble:
-        flying = 2 * pp - 1
-    elif v > 1:
-        flying = pp + (pp - 1) / v
-    flying = min(flying, k)
-    tokens = m.batch / k
-    if m.kept == "recompute":
-        return weights + (m.word * m.d * m.layers * flying + layer * pp) * tokens
-    return weights + layer * m.layers * flying * tokens
-
-
-# -------------------------------------------------------------------------------------- one step
-
-
-def step(
-    gpu: GPU, m: Shape, s: Split, matmul: float, latency_in_zero_bubble: bool = False
-) -> dict[str, Any]:
-    """Seconds of a step, and what they are made of."""
-    levels = range(len(gpu.network))
-    above = {
-        name: [math.prod(degrees[i + 1 :]) for i in levels]
-        for name, degrees in s._asdict().items()
-        if isinstance(degrees, tuple)
-    }
-    dp, pp, ep = math.prod(s.data), math.prod(s.pipeline), math.prod(s.expert)
-    n_gpu = dp * pp * ep * math.prod(s.tensor_d) * math.prod(s.tensor_f)
-
-    def move(level: int, words: float) -> float:
-        """Seconds in which all GPUs together move words at a level."""
-        return words * m.word / (n_gpu * gpu.network[level].bytes_per_s / 2)
-
-    dp_bandwidth = dp_latency = tp_bandwidth = tp_latency = 0.0
-    forwards = 2 if m.kept == "recompute" else 1
-    for i in levels:
-        hop = gpu.network[i].latency_s
-        shared = m.attention_params
-        gradients = (s.data[i] - 1) * (m.params - shared) * above["data"][i]
-        wide = s.data[i] * s.expert[i] if m.attention else s.data[i]
-        gradients += (wide - 1) * shared * above["data"][i] * above["expert"][i]
-        dp_bandwidth = max(dp_bandwidth, move(i, 2 * gradients))
-        dp_latency += 2 * hop if wide > 1 else 0
-        both = 0.0
-        for name, degrees, forward, backward in (
-            ("tensor_d", s.tensor_d, [m.f] + [3 * m.d] * m.attention, [m.f] + [m.d] * m.attention),
-            ("tensor_f", s.tensor_f, [m.d] * (1 + m.attention), [m.d] * (1 + m.attention)),
-        ):
-            words = forwards * sum(forward) + sum(backward)
-            both += move(i, 2 * (degrees[i] - 1) * words * m.layers * m.batch * above[name][i])
-            times = forwards * len(forward) + len(backward)
-            tp_latency += 2 * times * m.layers * hop if degrees[i] > 1 else 0
-        tp_bandwidth = max(tp_bandwidth, both)
-
-    p2p_bandwidth = p2p_latency = 0.0
-    for pp_level, pp_count in pipeline_crossings(m.layers, s).items():
-        for ep_level, share, share_latency in expert_crossings(s.expert):
-            level = max(pp_level, ep_level)
-            if level < 0:
-                continue
-            p2p_bandwidth += move(level, m.d * 2 * pp_count * share * m.batch)
-            p2p_latency += 2 * pp_count * share_latency * gpu.network[level].latency_s
-
-    bubble = 0.0
-    if not s.zero_bubble:
-        gap = (s.interleaving - 1) * max(0, pp - s.microbatches)
-        bubble = (gap + pp - 1) / (gap + pp - 1 + s.interleaving * s.microbatches)
-    busy = max(matmul, tp_bandwidth + p2p_bandwidth)
-    latency = tp_latency + p2p_latency
-    if not s.zero_bubble:
-        pipeline = busy / (1 - bubble) + latency
-    else:
-        pipeline = max(busy, latency) if latency_in_zero_bubble else busy
-    return {
-        "step": pipeline + dp_bandwidth + dp_latency,
-        "matmul": matmul,
-        "tp_bandwidth": tp_bandwidth,
-        "tp_latency": tp_latency,
-        "p2p_bandwidth": p2p_bandwidth,
-        "p2p_latency": p2p_latency,
-        "dp_bandwidth": dp_bandwidth,
-        "dp_latency": dp_latency,
-        "bubble": bubble,
-        "n_gpu": n_gpu,
-    }
-
-
-def pipeline_crossings(layers: int, s: Split) -> dict[int, int]:
-    """How many of the layers - 1 boundaries cross each level; level -1 is no crossing."""
-    used = [i for i, degree in enumerate(s.pipeline) if degree > 1]
-    if not used:
-        return {-1: layers - s.interleaving}
-    v = s.interleaving
-    counts = {-1: layers - v * math.prod(s.pipeline)}
-    for i in used:
-        if i == used[-1]:
-            counts[i] = v * s.pipeline[i] - 1
-        else:
-            counts[i] = v * math.prod(s.pipeline[i + 1 :]) * (s.pipeline[i] - 1)
-    return counts
-
-
-def expert_crossings(expert: tuple[int, ...]) -> list[tuple[int, float, float]]:
-    """Level, share of the words, share of the waits; level -1 is no crossing."""
-    used = [i for i, degree in enumerate(expert) if degree > 1]
-    highest = used[-1] if used else -1
-    shares = [(-1, 1 / math.prod(expert), float(highest == -1))]
-    for i in used:
-        share = 1 / math.prod(expert[i + 1 :]) - 1 / math.prod(expert[i:])
-        shares.append((i, share, float(i == highest)))
-    return shares
-
-
-# ------------------------------------------------------------------------------------ the search
+    With a bubble the four smallest numbers of microbatches, fully interleaved; without, the smallest.
+    """
+    tokens = model.batch_tokens // (model.experts * dp)  # of a replica for each expert
+    if tokens == 0:
+        return
+    interleaved = model.layers // pp if pp > 1 else 1
+    for least, v, zero_bubble, most in ((pp, interleaved, False, 4), (2 * pp, 1, True, 1)):
+        enough = (k for k in divisors(tokens) if k >= least)
+        needed = partial(memory, model, dp, pp, ep, v=v, zero_bubble=zero_bubble)
+        fitting = (k for k in enough if needed(k) <= n_gpu * gpu.hbm_bytes)
+        for k in islice(fitting, most):
+            yield k, v, zero_bubble
 
 
 def level_sizes(gpu: GPU, n_gpu: int) -> list[int]:
@@ -289,136 +358,92 @@ def level_sizes(gpu: GPU, n_gpu: int) -> list[int]:
     return [*sizes, left]
 
 
-def over_levels(
-    degrees: tuple[int, ...], sizes: list[int]
-) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Every way to place the degrees: for each level one tuple of the level's degrees."""
+def layouts(whole: tuple[int, ...], sizes: list[int]) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Every way to place whole degrees on the levels: for each level one tuple of its degrees."""
     if len(sizes) == 1:
-        yield (degrees,)
+        yield (whole,)
         return
-    for inner in level_products(degrees, sizes[0]):
-        left = tuple(degree // i for degree, i in zip(degrees, inner, strict=True))
-        for outer in over_levels(left, sizes[1:]):
+    for inner in products(whole, sizes[0]):
+        left = tuple(degree // i for degree, i in zip(whole, inner, strict=True))
+        for outer in layouts(left, sizes[1:]):
             yield (inner, *outer)
 
 
-def level_products(degrees: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
+def products(whole: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
     """Divisors of each degree that multiply to the size of a level."""
-    if not degrees:
+    if not whole:
         if size == 1:
             yield ()
         return
-    for i in divisors(math.gcd(degrees[0], size)):
-        for rest in level_products(degrees[1:], size // i):
+    for i in divisors(math.gcd(whole[0], size)):
+        for rest in products(whole[1:], size // i):
             yield (i, *rest)
 
 
-def schedules(
-    m: Shape, dp: int, pp: int, ep: int, memory: float
-) -> Iterator[tuple[int, int, bool]]:
-    """Microbatches, interleaving and whether the schedule is free of a bubble."""
-    tokens = m.batch // (m.experts * dp)
-    if tokens == 0:
-        return
-    options = divisors(tokens)
-    v = m.layers // pp if pp > 1 else 1
-
-    def fits(k: int, v: int, zero_bubble: bool) -> bool:
-        return held_bytes(m, dp, pp, ep, k, v, zero_bubble) <= memory
-
-    for k in [k for k in options if k >= pp and fits(k, v, False)][:4]:
-        yield k, v, False
-    for k in [k for k in options if k >= 2 * pp and fits(k, 1, True)][:1]:
-        yield k, 1, True
+def candidates(gpu: GPU, model: Model, n_gpu: int) -> Iterator[Parallelism]:
+    """Every split of a step over a cluster."""
+    for of_all in degrees(model, n_gpu):
+        dp, _, _, pp, ep = of_all
+        for k, v, zero_bubble in schedules(gpu, model, n_gpu, dp, pp, ep):
+            for by_level in layouts(of_all, level_sizes(gpu, n_gpu)):
+                placed = zip(*by_level, strict=True)
+                yield Parallelism(*placed, microbatches=k, interleaving=v, zero_bubble=zero_bubble)
 
 
-def candidates(gpu: GPU, m: Shape, n_gpu: int) -> Iterator[tuple[Split, float]]:
-    """Every split of a step over a cluster, with the seconds of its matrix products."""
-    ep = math.gcd(n_gpu, m.experts)
-    sizes = level_sizes(gpu, n_gpu)
-    times: dict[tuple[int, ...], float] = {}
-    rest = n_gpu // ep
-    for pp in divisors(rest):
-        if m.layers % pp:
-            continue
-        for dp in divisors(rest // pp):
-            tp = rest // pp // dp
-            if m.batch % dp or (m.d * m.f) % tp:
-                continue
-            for tf in divisors(tp):
-                td = tp // tf
-                if not math.isqrt(tp) <= tf <= 4 * math.isqrt(tp) or m.d % td or m.f % tf:
-                    continue
-                if m.attention and m.d % tf:
-                    continue
-                for k, v, zero_bubble in schedules(m, dp, pp, ep, n_gpu * gpu.hbm_bytes):
-                    key = (td, tf, dp * k, pp, ep)
-                    if key not in times:
-                        times[key] = step_matmul_seconds(gpu, m, dp, td, tf, pp, ep, k) / k
-                    for levels in over_levels((dp, td, tf, pp, ep), sizes):
-                        data, tensor_d, tensor_f, pipeline, expert = zip(*levels, strict=True)
-                        split = Split(data, tensor_d, tensor_f, pipeline, expert, k, v, zero_bubble)
-                        yield split, times[key] * k
+def first(timed: list[tuple[Times, Parallelism]]) -> tuple[Times, Parallelism]:
+    """The fastest; of equally fast ones that with the least traffic; then by its degrees."""
+    least = min(times.step_s for times, _ in timed)
+    timed = [one for one in timed if one[0].step_s <= least * EQUAL]
+    least = min(times.bandwidth_s for times, _ in timed)
+    timed = [one for one in timed if one[0].bandwidth_s <= least * EQUAL]
 
-
-def first(timed: list[tuple[dict[str, Any], Split]]) -> tuple[dict[str, Any], Split]:
-    """The fastest; of equally fast ones (to 1e-12) that with the least traffic, then by its degrees."""
-
-    def moved(result: dict[str, Any]) -> float:
-        return float(result["tp_bandwidth"] + result["dp_bandwidth"] + result["p2p_bandwidth"])
-
-    least = min(result["step"] for result, _ in timed)
-    timed = [one for one in timed if one[0]["step"] <= least * (1 + 1e-12)]
-    least = min(moved(result) for result, _ in timed)
-    timed = [one for one in timed if moved(one[0]) <= least * (1 + 1e-12)]
-
-    def order(one: tuple[dict[str, Any], Split]) -> tuple[Any, ...]:
+    def order(one: tuple[Times, Parallelism]) -> tuple[object, ...]:
         s = one[1]
-        slices = math.prod(s.tensor_d)
-        near = [
-            (-s.tensor_d[i], -s.tensor_f[i], -s.pipeline[i], -s.expert[i], -s.data[i])
-            for i in range(len(s.data))
-        ]
-        return (
-            slices * math.prod(s.tensor_f),
-            slices,
-            math.prod(s.pipeline),
-            s.microbatches,
-            s.zero_bubble,
-            near,
-        )
+        inside = zip(s.slices_of_d, s.slices_of_f, s.pipeline, s.expert, s.data, strict=True)
+        most_inside = [[-degree for degree in level] for level in inside]
+        tensor, slices, stages = s.tensor_parallel, s.total("slices_of_d"), s.pipeline_parallel
+        return tensor, slices, stages, s.microbatches, s.zero_bubble, most_inside
 
     return min(timed, key=order)
 
 
 def best(
-    gpu: GPU, m: Shape, n_gpu: int, latency_in_zero_bubble: bool = False
-) -> tuple[dict[str, Any] | None, Split | None, int]:
+    gpu: GPU, model: Model, n_gpu: int, zero_bubble_latency: bool = False
+) -> tuple[Times | None, Parallelism | None, int]:
     """The step of least time, its split, and how many there were."""
-    timed = [
-        (step(gpu, m, split, matmul, latency_in_zero_bubble), split)
-        for split, matmul in candidates(gpu, m, n_gpu)
-    ]
-    winner, winning_split = first(timed) if timed else (None, None)
-    count = len(timed)
-    if winner is not None:
-        arithmetic = m.flop_per_token * m.batch / (gpu.peak_flop_per_s * n_gpu)
-        winner["utilization"] = arithmetic / winner["step"]
-        winner["run"] = winner["step"] * 20 * m.params / m.batch
-    return winner, winning_split, count
+    splits = candidates(gpu, model, n_gpu)
+    timed = [(step(gpu, model, split, zero_bubble_latency), split) for split in splits]
+    return (*(first(timed) if timed else (None, None)), len(timed))
+
+
+def flop_per_token(model: Model) -> float:
+    """Six FLOP for each weight that a token meets, and attention's scores; each thing once."""
+    met = 2 * model.d_model * model.d_ff * model.layers + attention_params(model)
+    scores = model.seq_len * model.d_model * model.layers
+    return 6 * (met + (scores if model.extras.attention else 0))
+
+
+def run_s(model: Model, times: Times) -> float:
+    """Seconds of a run: twenty tokens for each parameter, one batch a step."""
+    return times.step_s * 20 * params(model) / model.batch_tokens
+
+
+def utilization(gpu: GPU, model: Model, n_gpu: int, times: Times) -> float:
+    """Share of the peak arithmetic rate that a step uses."""
+    ideal = flop_per_token(model) * model.batch_tokens / (gpu.peak_flop_per_s * n_gpu)
+    return ideal / times.step_s
 
 
 def smallest_cluster(
-    gpu: GPU, m: Shape, duration_s: float = 0.25 * 3.154e7, largest: float = math.inf
-) -> tuple[int, dict[str, Any]] | None:
-    """The smallest cluster of experts * 2**i that ends a run in time."""
-    needed = 20 * m.params * m.flop_per_token / (duration_s * gpu.useful_flop_per_s)
-    n_gpu = m.experts
-    while n_gpu < needed:
-        n_gpu *= 2
+    gpu: GPU, model: Model, duration_s: float = 0.25 * 3.154e7, largest: float = math.inf
+) -> tuple[int, Times] | None:
+    """The smallest cluster of E 2^i GPUs that ends a run in time, and its step."""
+    needed = 20 * params(model) * flop_per_token(model) / (duration_s * gpu.useful_flop_per_s)
+    n_gpu = model.experts
     while n_gpu <= largest:
-        winner, _, _ = best(gpu, m, n_gpu)
-        if winner is not None and winner["run"] <= duration_s:
-            return n_gpu, winner
+        if n_gpu >= needed:
+            times, _, _ = best(gpu, model, n_gpu)
+            if times is not None and run_s(model, times) <= duration_s:
+                return n_gpu, times
         n_gpu *= 2
     return None

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive_integer
 
-__all__ = ["DEGREES", "Degrees", "Parallelism"]
+__all__ = ["DEGREES", "Parallelism"]
 
 Array = NDArray[np.float64]
-
-Degrees = int | tuple[int, ...]
 
 #: The ways to divide a step, in the order of all tables of degrees.
 DEGREES = ("data", "slices_of_d", "slices_of_f", "pipeline", "expert")
@@ -60,11 +58,11 @@ class Parallelism:
         schedule or with no pipeline.
     """
 
-    data: Degrees = ()
-    slices_of_d: Degrees = ()
-    slices_of_f: Degrees = ()
-    pipeline: Degrees = ()
-    expert: Degrees = ()
+    data: tuple[int, ...] = ()
+    slices_of_d: tuple[int, ...] = ()
+    slices_of_f: tuple[int, ...] = ()
+    pipeline: tuple[int, ...] = ()
+    expert: tuple[int, ...] = ()
     _: KW_ONLY
     microbatches: int = 1
     interleaving: int = 1
