@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmcore import GPUS
+from dmcore import GPUS, Model
 from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks import network
 from dmcore.simulator import pipeline, traffic
@@ -37,7 +37,7 @@ def test_one_way_cuts_one_thing():
 def test_words_are_those_of_the_simulator(degrees):
     slicing = Slicing(*degrees)
     gpu = GPUS["H100 SXM Global NVLink"]
-    load = traffic.TrafficLoad(512.0, 2048.0, 64.0, 2.0**27, 2.0**20, 2.0)
+    load = traffic.load_of(Model(d_model=512, d_ff=2048, layers=64, batch_sequences=2**9))
     names = ("data", "slices_of_d", "slices_of_f", "pipeline", "expert")
     columns = {
         name: np.array([[float(degree)]]) for name, degree in zip(names, degrees, strict=True)

@@ -63,9 +63,9 @@ def test_latex_is_a_symbol_of_its_own_for_each() -> None:
     assert len(set(written)) == len(written)
 
 
-def test_exponents_alone_may_be_zero_and_alpha_alone_negative() -> None:
+def test_exponents_and_what_leaves_may_be_zero_and_alpha_alone_negative() -> None:
     loose = {name for name, info in SYMBOLS.items() if not info.symbol.is_positive}
-    assert loose == {"alpha", "alpha_b", "alpha_L"}
+    assert loose == {"alpha", "alpha_b", "alpha_L", "n_out", "s_out"}
     assert SYMBOLS["alpha_b"].symbol.is_nonnegative
     assert SYMBOLS["alpha"].symbol.is_nonnegative is None
 

@@ -124,24 +124,26 @@ const [TENSOR, TENSOR_WAIT, GRADIENTS, GRADIENTS_WAIT, TRANSFER, TRANSFER_WAIT, 
 function addLevel(f, { beta, hop }, model, gpus, interleaving, parts, left, above, moved, from, to) {
   const { d, ff, layers, params, batch, w } = model;
   const rounds = 2 * layers;
-  const tensor =
-    f.allReduce(parts[MODEL], ff, rounds, batch * above[MODEL], w, gpus, beta) +
-    f.allReduce(parts[FF], d, rounds, batch * above[FF], w, gpus, beta);
-  const gradients = f.allReduce(parts[DATA], params, 1, above[DATA], w, gpus, beta);
-  // What crosses here is what crosses above the levels inside, less what crosses above this one. Of
-  // the words a share stays below a level; of the waits none does: the last token decides.
-  const crossings = (at, stay) => f.crossings(layers, interleaving, at[PIPELINE], stay);
-  const words = crossings(left, 1 / left[EXPERT]) - crossings(above, 1 / above[EXPERT]);
-  const waits = crossings(left, +(left[EXPERT] === 1)) - crossings(above, +(above[EXPERT] === 1));
-  moved[to + TENSOR] = Math.max(moved[from + TENSOR], tensor);
-  moved[to + TENSOR_WAIT] =
-    moved[from + TENSOR_WAIT] +
-    f.allReduceWait(parts[MODEL], rounds, hop) +
-    f.allReduceWait(parts[FF], rounds, hop);
-  moved[to + GRADIENTS] = Math.max(moved[from + GRADIENTS], gradients);
-  moved[to + GRADIENTS_WAIT] = moved[from + GRADIENTS_WAIT] + f.allReduceWait(parts[DATA], 1, hop);
-  moved[to + TRANSFER] = moved[from + TRANSFER] + f.transfer(words, d, batch, w, gpus, beta);
-  moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.transferWait(waits, hop);
+  // What a level hands over is what leaves the levels inside, less what leaves its own groups.
+  const summed = (degree) => f.leaving(1, left[degree]) - f.leaving(1, above[degree]);
+  const words = (ff * summed(MODEL) + d * summed(FF)) * rounds * batch;
+  const waits = +(parts[MODEL] > 1) + +(parts[FF] > 1);
+  // Of the words a share stays inside a level; of the waits none does: the last token decides.
+  const leaving = (at, outside) =>
+    f.withExperts(layers, f.leaving(interleaving, at[PIPELINE]), outside(at[EXPERT]));
+  const share = (groups) => 1 - 1 / groups;
+  const any = (groups) => +(groups > 1);
+  const passed = leaving(left, share) - leaving(above, share);
+  const passedWaits = leaving(left, any) - leaving(above, any);
+  moved[to + TENSOR] = Math.max(moved[from + TENSOR], f.handOver(words, w, gpus, beta));
+  moved[to + TENSOR_WAIT] = moved[from + TENSOR_WAIT] + f.handOverWait(waits * rounds, hop);
+  moved[to + GRADIENTS] = Math.max(
+    moved[from + GRADIENTS],
+    f.handOver(params * summed(DATA), w, gpus, beta),
+  );
+  moved[to + GRADIENTS_WAIT] = moved[from + GRADIENTS_WAIT] + f.handOverWait(+(parts[DATA] > 1), hop);
+  moved[to + TRANSFER] = moved[from + TRANSFER] + f.handOver(passed * d * batch, w, gpus, beta);
+  moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.handOverWait(passedWaits, hop);
 }
 
 /** Seconds of a step whose traffic is `moved` from a place on. */
@@ -257,19 +259,21 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
         i === 0
           ? ff * (way.slices - 1) + d * (way.ffSlices - 1)
           : 2 * Math.sqrt(((ff * d) / inside) * way.slices * way.ffSlices) - ff - d;
-      tensor = Math.max(tensor, f.allReduce(1 + words, 1, 2 * layers, batch, w, gpus, reach[i]));
-      data = Math.max(data, f.allReduce(way.data / inside, params, 1, 1, w, gpus, reach[i]));
+      const gradients = (way.data / inside - 1) * params;
+      tensor = Math.max(tensor, f.handOver(words * 2 * layers * batch, w, gpus, reach[i]));
+      data = Math.max(data, f.handOver(gradients, w, gpus, reach[i]));
       inside *= sizes[i];
     }
-    const words = f.crossings(layers, way.interleaving, way.stages, 1 / way.expert);
-    const waits = f.crossings(layers, way.interleaving, way.stages, way.expert === 1 ? 1 : 0);
+    const leaving = f.leaving(way.interleaving, way.stages);
+    const passed = f.withExperts(layers, leaving, 1 - 1 / way.expert);
+    const passedWaits = f.withExperts(layers, leaving, +(way.expert > 1));
+    const sliced = +(way.slices > 1) + +(way.ffSlices > 1);
     moved[TENSOR] = tensor;
-    moved[TENSOR_WAIT] =
-      f.allReduceWait(way.slices, 2 * layers, hop) + f.allReduceWait(way.ffSlices, 2 * layers, hop);
+    moved[TENSOR_WAIT] = f.handOverWait(sliced * 2 * layers, hop);
     moved[GRADIENTS] = data;
-    moved[GRADIENTS_WAIT] = f.allReduceWait(way.data, 1, hop);
-    moved[TRANSFER] = f.transfer(words, d, batch, w, gpus, widest);
-    moved[TRANSFER_WAIT] = f.transferWait(waits, hop);
+    moved[GRADIENTS_WAIT] = f.handOverWait(+(way.data > 1), hop);
+    moved[TRANSFER] = f.handOver(passed * d * batch, w, gpus, widest);
+    moved[TRANSFER_WAIT] = f.handOverWait(passedWaits, hop);
     return moved;
   };
 }

@@ -224,10 +224,8 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("t_matmul", second, "time of all matmuls in a step"),
         ("t_bandwidth", second, "time that tensor, pipeline and expert traffic takes by bandwidth"),
         ("t_latency", second, "time that tensor, pipeline and expert traffic takes by latency"),
-        ("t_reduce", second, "time of all-reduces by bandwidth"),
-        ("t_wait", second, "time of all-reduces by latency"),
-        ("t_transfer", second, "time of the traffic between stages and experts by bandwidth"),
-        ("t_hops", second, "time of the traffic between stages and experts by latency"),
+        ("t_transfer", second, "time that a network level takes for hand-overs by bandwidth"),
+        ("t_hops", second, "time that a network level takes for hand-overs by latency"),
         ("t_schedule", second, "time in which the batch passes through the pipeline"),
         ("x_bubble", one, "share of the time that a pipeline stage idles"),
         ("x_busy", one, "share of the time that a pipeline stage works"),
@@ -237,18 +235,20 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
             byte / second,
             "bandwidth of one GPU at a network level, both directions together",
         ),
-        ("w", byte, "bytes of one number in an all-reduce"),
-        ("p", one, "peers of an all-reduce at one level"),
-        ("u", one, "numbers that an all-reduce adds up"),
-        ("r_seq", one, "all-reduces that follow one another"),
-        ("r_par", one, "all-reduces side by side"),
-        ("p_above", one, "pipeline stages that a network level does not join"),
-        ("e_stay", one, "share of the experts' traffic that stays below a network level"),
-        ("n_cross", one, "boundaries between layers whose traffic crosses at a network level"),
+        ("w", byte, "bytes of one number that is handed over"),
+        ("u", one, "numbers that a network level hands over in a step, one way"),
+        ("p_out", one, "groups of a chain that a network level does not join"),
+        ("n_out", one, "hand-overs of a chain that leave the groups of a network level"),
+        ("s_out", one, "share of the tokens whose expert is outside the group of a network level"),
+        ("n_cross", one, "boundaries of layers that a token crosses to leave a level's groups"),
+        ("n_hand", one, "hand-overs in a row at a network level"),
     ),
 }
 # All symbols are positive but these.
-_ALLOWED = {"alpha_b": "nonnegative", "alpha_L": "nonnegative", "alpha": "real"}
+_ALLOWED = {
+    **dict.fromkeys(("alpha_b", "alpha_L", "n_out", "s_out"), "nonnegative"),
+    "alpha": "real",
+}
 
 
 def _latex_of(name: str) -> str:

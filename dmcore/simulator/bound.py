@@ -29,12 +29,11 @@ from dmcore.simulator.times import (
     products_in_mlp,
 )
 from dmcore.simulator.traffic import (
-    all_reduce_bandwidth_time,
-    all_reduce_latency,
-    boundaries_crossing,
+    hand_over_latency,
+    hand_over_time,
+    hand_overs_leaving,
+    hand_overs_with_experts,
     load_of,
-    point_to_point_bandwidth_time,
-    point_to_point_latency,
 )
 
 __all__ = ["LeastTraffic", "latency_floor_s", "least_traffic", "lower_bound", "matmul_bound"]
@@ -89,14 +88,13 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     Proof. Write p_j for one degree at level j, P_i for its product over the levels j >= i, s_i for the
     GPUs inside level i, B_i for the sum of bandwidths at levels j >= i.
 
-    1. One all-reduce moves (p_j - 1) times the product of the degrees above j at level j. Summed
-       over j >= i that telescopes to P_i - 1. The slowest level takes at least the time in which the
-       sum of the words passes over the sum of the bandwidths, as max x_j/y_j >= sum x_j/sum y_j:
-       (P_i - 1)/B_i.
+    1. The levels j >= i carry P_i - 1 hand-overs of an all-reduce together. The slowest takes at
+       least the time in which the sum of the words passes over the sum of the bandwidths, as
+       max x_j/y_j >= sum x_j/sum y_j: (P_i - 1)/B_i.
     2. The degrees inside level i multiply to s_i, so that one of them is at most s_i there:
        P_i >= P_0/s_i. That bounds data parallelism. The gradients of attention go over groups of
        experts as well, which is no less.
-    3. Tensor parallelism moves f (M_i - 1) + d (Q_i - 1) words with M_i Q_i >= M_0 Q_0/s_i. That is at
+    3. Tensor parallelism hands over f (M_i - 1) + d (Q_i - 1) words with M_i Q_i >= M_0 Q_0/s_i. That is at
        least 2 sqrt(f d M_0 Q_0/s_i) - f - d, as the arithmetic mean is at least the geometric. For
        i = 0 the words are known exactly. Extras put other words for f and d.
     4. Boundaries that are crossed at some level are crossed at best at the widest and the quickest.
@@ -104,8 +102,8 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     """
     load = load_of(model)
     data, slices_of_d, slices_of_f, pipeline, _ = degrees_of(candidates).astype(float)
-    f, d, rounds = load.tensor_all_reduces
-    common = {"N_GPU": float(n_gpu), "w": load.word_bytes, "w_A": load.word_bytes}
+    f, d = load.over_d, load.over_f
+    common = {"N_GPU": float(n_gpu), "w": load.word_bytes}
 
     tensor_s = data_s = np.zeros(len(candidates))
     inside = 1
@@ -115,40 +113,26 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
             words = f * (slices_of_d - 1) + d * (slices_of_f - 1)
         else:
             words = 2 * np.sqrt(f * d / inside * (slices_of_d * slices_of_f)) - f - d
-        words_s = value_of(
-            all_reduce_bandwidth_time(),
-            p=1 + words,
-            u=1.0,
-            r_seq=rounds,
-            r_par=load.batch_tokens,
-            **reach,
-        )
-        gradient_s = value_of(
-            all_reduce_bandwidth_time(),
-            p=data / inside,
-            u=load.params,
-            r_seq=1.0,
-            r_par=1.0,
-            **reach,
-        )
-        tensor_s, data_s = np.maximum(tensor_s, words_s), np.maximum(data_s, gradient_s)
+        gradients = (data / inside - 1) * load.params
+        tensor_s = np.maximum(tensor_s, value_of(hand_over_time(), u=words, **reach))
+        data_s = np.maximum(data_s, value_of(hand_over_time(), u=gradients, **reach))
         inside *= size
 
-    crossing = {"L": load.layers, "v": candidates.interleaving.astype(float), "p_above": pipeline}
-    transfer_s = value_of(
-        point_to_point_bandwidth_time(),
-        n_cross=value_of(boundaries_crossing(), **crossing, e_stay=1 / candidates.expert),
-        d=load.d_model,
-        b=load.batch_tokens,
-        beta=max(level.bytes_per_s for level in gpu.network),
-        **common,
+    leaving = value_of(
+        hand_overs_leaving(), v=candidates.interleaving.astype(float), p_out=pipeline
     )
+    share = 1 - 1 / candidates.expert
+    crossed, waits = (
+        value_of(hand_overs_with_experts(), L=load.layers, n_out=leaving, s_out=outside)
+        for outside in (share, float(share > 0))
+    )
+    widest = max(level.bytes_per_s for level in gpu.network)
+    transfer_s = value_of(hand_over_time(), u=crossed * load.passed, beta=widest, **common)
     hop = min(level.latency_s for level in gpu.network)
-    waits = value_of(boundaries_crossing(), **crossing, e_stay=float(candidates.expert == 1))
-    latency_s = value_of(point_to_point_latency(), n_cross=waits, ell_hop=hop)
-    for degree in (slices_of_d, slices_of_f):
-        latency_s = latency_s + value_of(all_reduce_latency(), p=degree, r_seq=rounds, ell_hop=hop)
-    data_wait_s = value_of(all_reduce_latency(), p=data, r_seq=1.0, ell_hop=hop)
+    sliced = 1.0 * (slices_of_d > 1) + (slices_of_f > 1)
+    in_a_row = waits + sliced * load.rounds
+    latency_s = value_of(hand_over_latency(), n_hand=in_a_row, ell_hop=hop)
+    data_wait_s = value_of(hand_over_latency(), n_hand=1.0 * (data > 1), ell_hop=hop)
     return LeastTraffic(tensor_s + transfer_s, latency_s, data_s + data_wait_s)
 
 

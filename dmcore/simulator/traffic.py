@@ -1,16 +1,28 @@
-"""Time that GPUs spend passing data, at each level of the network they sit in.
+"""Time that GPUs spend passing data, at each level of the network they sit in, by one rule.
 
-Three kinds of traffic: data-parallel replicas add up their gradients, the slices of a weight matrix add
-up partial activations, and the stages of a pipeline hand activations on, as do the experts. The first two are
-all-reduces, the last is point to point (the paper's simulation).
+All traffic is hand-overs along chains. A pipeline of p stages is one: a token passes them v times, which
+are v p - 1 hand-overs, and its gradient comes back. In an all-reduce p peers pass on a growing sum, which
+are p - 1 hand-overs, and the total comes back. Members are numbered so that neighbors share a node where
+they can. Of v p - 1 hand-overs v p/p_in - 1 then leave the groups of p_in, and the difference stays inside:
+a level of the network carries what leaves the levels inside it, less what leaves its own groups.
 
-Degrees of parallelism are given level by level, node first, as float arrays of shape
-``(levels, candidates)``; what "above" a level is, is outside it.
+Experts are a second reason to leave a group: at each boundary between layers at which the pipeline stays,
+the share of the tokens whose expert lies outside leaves nevertheless.
+
+======================  =======================  ==================================  =============
+what is summed, passed  numbers in a hand-over   time                                latency
+======================  =======================  ==================================  =============
+slices of d, of f       d_ff, d_model a token    slowest level: sums overlap         each level
+replicas                all gradients, once      slowest level                       each level
+stages and experts      d_model a token          all levels: one after the other     each hand-over
+======================  =======================  ==================================  =============
+
+Degrees are float arrays of shape ``(levels, candidates)``, node first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 
 import numpy as np
@@ -26,114 +38,112 @@ from dmcore.simulator import attention_messages
 __all__ = [
     "Traffic",
     "TrafficLoad",
-    "all_reduce_bandwidth_time",
-    "all_reduce_latency",
-    "boundaries_crossing",
+    "hand_over_latency",
+    "hand_over_time",
+    "hand_overs_leaving",
+    "hand_overs_with_experts",
     "load_of",
-    "point_to_point_bandwidth_time",
-    "point_to_point_latency",
+    "moved_words",
     "product_above",
     "traffic",
 ]
 
 Array = NDArray[np.float64]
 
-_N_GPU, _BETA, _HOP = symbols("N_GPU beta ell_hop")
-
 
 @cache
-def all_reduce_bandwidth_time() -> sp.Expr:
-    """Seconds in which p peers at one level add up u words, ``r_seq`` times after one another.
+def hand_overs_leaving() -> sp.Expr:
+    """Hand-overs of a chain that leave the groups of a level: none if there is one group only.
 
-    Each of ``r_par`` groups moves 2 (p - 1) u words, and all GPUs move them together at half of the
-    bidirectional bandwidth ``beta`` of one.
+    ``p_out`` is the number of groups, p/p_in, and v how often the chain is passed.
+
+    >>> hand_overs_leaving().subs({"v": 12, "p_out": 8})
+    95
     """
-    p, u, r_seq, r_par, w = symbols("p u r_seq r_par w")
-    return 2 * (p - 1) * u * r_seq * r_par * w / (_N_GPU * _BETA / 2)
+    v, p_out = symbols("v p_out")
+    return sp.Piecewise((v * p_out - 1, p_out > 1), (0, True))
 
 
 @cache
-def all_reduce_latency() -> sp.Expr:
-    """Seconds of waiting in ``r_seq`` all-reduces in a row: two hops each, none without peers."""
-    p, r_seq = symbols("p r_seq")
-    return 2 * r_seq * _HOP * sp.sign(p - 1)
+def hand_overs_with_experts() -> sp.Expr:
+    """Boundaries of layers that a token crosses to leave a group, for the next stage or an expert.
 
-
-@cache
-def boundaries_crossing() -> sp.Expr:
-    """How many of the L - 1 boundaries between layers have their traffic cross above a level.
-
-    With ``p_above`` pipeline stages that the level does not join, and v blocks of layers to each, the
-    pipeline crosses above it v p_above - 1 times, but not at all if one stage is left. Of the other
-    boundaries, the traffic of the experts crosses all but the share ``e_stay``.
+    ``n_out`` of the L - 1 are those of the pipeline; at the others the share ``s_out`` of the tokens
+    has its expert outside.
     """
-    L, v, p_above, e_stay = symbols("L v p_above e_stay")
-    pipeline_crosses = (v * p_above - 1) * sp.sign(p_above - 1)
-    return (L - 1) - (L - 1 - pipeline_crosses) * e_stay
+    L, n_out, s_out = symbols("L n_out s_out")
+    return n_out + (L - 1 - n_out) * s_out
 
 
 @cache
-def point_to_point_bandwidth_time() -> sp.Expr:
-    """Seconds in which the batch crosses so many boundaries at one level, forward and backward."""
-    d, b, w_A, crossings = symbols("d b w_A n_cross")
-    return 2 * crossings * d * b * w_A / (_N_GPU * _BETA / 2)
+def hand_over_time() -> sp.Expr:
+    """Seconds in which u numbers are handed over at a level, and as many come back.
+
+    All GPUs share the work. The bandwidth ``beta`` of each counts both directions: half of it sends.
+    """
+    u, w, N_GPU, beta = symbols("u w N_GPU beta")
+    return 2 * u * w / (N_GPU * beta / 2)
 
 
 @cache
-def point_to_point_latency() -> sp.Expr:
-    """Seconds of waiting for one hop at each boundary crossed, forward and backward."""
-    (crossings,) = symbols("n_cross")
-    return 2 * crossings * _HOP
+def hand_over_latency() -> sp.Expr:
+    """Seconds of waiting for so many hand-overs in a row, there and back."""
+    n_hand, hop = symbols("n_hand ell_hop")
+    return 2 * n_hand * hop
 
 
 @dataclass(frozen=True)
 class TrafficLoad:
-    """What a model has to move in one step: its sizes, as floats.
+    """What a model has to move in one step, in numbers (words), as floats.
 
-    ``tensor`` tells how many words for a token the slices of d_model and those of d_ff sum up in one
-    all-reduce, and how many all-reduces follow each other in a step; None is for MLPs alone. Gradients
-    of ``attention_params`` of the parameters are summed over the groups of experts as well.
+    Attributes
+    ----------
+    over_d, over_f : float
+        Numbers that the slices of d_model sum up, and those of d_ff: of all tokens and layers.
+    rounds : float
+        All-reduces of each that follow one another.
+    passed : float
+        Numbers that the batch carries over one boundary between layers.
+    layers, params, word_bytes : float
+        Of the model.
+    attention_params : float
+        Those of the parameters whose gradients groups of experts sum up as well.
     """
 
-    d_model: float
-    d_ff: float
+    over_d: float
+    over_f: float
+    rounds: float
+    passed: float
     layers: float
     params: float
-    batch_tokens: float
     word_bytes: float
-    tensor: tuple[float, float, float] | None = None
-    attention_params: float = 0.0
-
-    @property
-    def tensor_all_reduces(self) -> tuple[float, float, float]:
-        """``tensor``, or for MLPs d_ff and d_model words, once forward and once backward in each layer."""
-        return self.tensor or (self.d_ff, self.d_model, 2 * self.layers)
+    attention_params: float
 
 
 @lru_cache(maxsize=256)
 def load_of(model: Model) -> TrafficLoad:
-    """What a model has to move in one step."""
-    return TrafficLoad(
-        float(model.d_model),
-        float(model.d_ff),
-        float(model.layers),
-        float(model.params),
-        float(model.batch_tokens),
-        float(model.word_bytes),
-        _all_reduces(model),
-        float(model.attention_params),
-    )
+    """What a model has to move in one step.
 
-
-def _all_reduces(model: Model) -> tuple[float, float, float]:
-    """Mean words that slices of d_model and of d_ff sum up at once, and how often in a step."""
+    >>> load_of(Model(d_model=512, d_ff=2048, layers=3, batch_sequences=2)).rounds
+    6.0
+    """
     times = model.extras.forward_passes + 1.0  # forward, and once backward
-    inside, outside = times * model.d_ff, times * model.d_model
+    over_d, over_f, sums = times * model.d_ff, times * model.d_model, times
     if model.extras.attention:
-        inside += model.count(attention_messages.inside_all_reduced())
-        outside += model.count(attention_messages.outside_all_reduced())
-        times *= 2
-    return inside / times, outside / times, times * model.layers
+        over_d += model.count(attention_messages.inside_all_reduced())
+        over_f += model.count(attention_messages.outside_all_reduced())
+        sums *= 2
+    tokens, layers = float(model.batch_tokens), float(model.layers)
+    return TrafficLoad(
+        over_d=over_d * layers * tokens,
+        over_f=over_f * layers * tokens,
+        rounds=sums * layers,
+        passed=model.d_model * tokens,
+        layers=layers,
+        params=float(model.params),
+        word_bytes=float(model.word_bytes),
+        attention_params=float(model.attention_params),
+    )
 
 
 @dataclass(frozen=True)
@@ -152,11 +162,26 @@ class Traffic:
         """All that bandwidth sets, together; decides between candidates that are equally fast."""
         return self.tensor_bandwidth_s + self.data_bandwidth_s + self.point_to_point_bandwidth_s
 
+    def over_all_levels(self) -> Traffic:
+        """Of arrays ``(levels, candidates)``: sums overlap, so the slowest level counts; the rest adds up."""
+        overlap = ("tensor_bandwidth_s", "data_bandwidth_s")
+        return Traffic(
+            **{
+                field.name: getattr(self, field.name).max(axis=0)
+                if field.name in overlap
+                else getattr(self, field.name).sum(axis=0)
+                for field in fields(self)
+            }
+        )
+
 
 def product_above(degrees: Array) -> Array:
     """Products of the degrees at all levels above each one; of all degrees first.
 
     The shape is ``(levels + 1, candidates)``: row i + 1 is for level i, row 0 for below the node.
+
+    >>> product_above(np.array([[8.0], [4.0]])).ravel().tolist()
+    [32.0, 4.0, 1.0]
     """
     above = np.ones((len(degrees) + 1, *degrees.shape[1:]))
     for level in reversed(range(len(degrees))):
@@ -164,10 +189,8 @@ def product_above(degrees: Array) -> Array:
     return above
 
 
-def traffic(
-    gpu: GPU,
+def moved_words(
     load: TrafficLoad,
-    n_gpu: float | Array,
     *,
     data: Array,
     slices_of_d: Array,
@@ -175,71 +198,57 @@ def traffic(
     pipeline: Array,
     expert: Array,
     interleaving: Array,
-) -> Traffic:
-    """Seconds of each kind of traffic in one step.
+) -> tuple[Array, Array, Array]:
+    """Numbers that each level hands over one way in a step: tensor, point-to-point, data traffic."""
 
-    The traffic of different levels overlaps where one all-reduce crosses several, so that the slowest
-    level counts; its latencies, and point-to-point transfers over different levels, add up. An array
-    of shape ``(levels, candidates)`` is expected for each degree. Checks nothing.
-    """
-    common = {"N_GPU": n_gpu, "beta": _column(gpu, "bytes_per_s")}
-    hop = _column(gpu, "latency_s")
+    def summed(degrees: Array) -> Array:
+        # once through the chain, p - 1 hand-overs in all: no group left over counts for 0 by itself
+        groups = product_above(degrees)
+        return np.asarray(groups[:-1] - groups[1:])
 
-    def all_reduce(
-        peers: Array, words: float, in_sequence: float, in_parallel: float
-    ) -> tuple[Array, Array]:
-        bandwidth = value_of(
-            all_reduce_bandwidth_time(),
-            p=peers,
-            u=words,
-            r_seq=in_sequence,
-            r_par=in_parallel * product_above(peers)[1:],
-            w=load.word_bytes,
-            **common,
-        )
-        latency = value_of(all_reduce_latency(), p=peers, r_seq=in_sequence, ell_hop=hop)
-        return bandwidth, latency.sum(axis=0)
-
-    model_words, ff_words, rounds = load.tensor_all_reduces
-    model_bw, model_latency = all_reduce(slices_of_d, model_words, rounds, load.batch_tokens)
-    ff_bw, ff_latency = all_reduce(slices_of_f, ff_words, rounds, load.batch_tokens)
-    data_bw, data_latency = all_reduce(data, load.params - load.attention_params, 1.0, 1.0)
+    tensor = summed(slices_of_d) * load.over_d + summed(slices_of_f) * load.over_f
+    gradients = summed(data) * (load.params - load.attention_params)
     if load.attention_params:
-        shared_bw, data_latency = all_reduce(data * expert, load.attention_params, 1.0, 1.0)
-        data_bw = data_bw + shared_bw
+        gradients = gradients + summed(data * expert) * load.attention_params
+    outside = 1 - 1 / product_above(expert)
+    passed = _crossed(load, pipeline, interleaving, outside) * load.passed
+    return tensor, passed, gradients
 
-    pipeline_above, expert_above = product_above(pipeline), product_above(expert)
 
-    def crossings(stay: Array) -> Array:
-        above = value_of(
-            boundaries_crossing(),
-            L=load.layers,
-            v=interleaving,
-            p_above=pipeline_above,
-            e_stay=stay,
-        )
-        return np.asarray(above[:-1] - above[1:])
+def _crossed(load: TrafficLoad, pipeline: Array, interleaving: Array, outside: Array) -> Array:
+    """Boundaries of layers that a token crosses at each level; ``outside`` is as in ``s_out``."""
+    leaving = value_of(hand_overs_leaving(), v=interleaving, p_out=product_above(pipeline))
+    crossed = value_of(hand_overs_with_experts(), L=load.layers, n_out=leaving, s_out=outside)
+    return np.asarray(crossed[:-1] - crossed[1:])
 
-    # of the words, a share stays below a level; of the waits none does: the last token decides
-    word_crossings = crossings(1 / expert_above)
-    wait_crossings = crossings(1.0 * (expert_above == 1))
-    transfer = value_of(
-        point_to_point_bandwidth_time(),
-        n_cross=word_crossings,
-        d=load.d_model,
-        b=load.batch_tokens,
-        w_A=load.word_bytes,
-        **common,
+
+def traffic_by_level(
+    gpu: GPU, load: TrafficLoad, n_gpu: float | Array, *, interleaving: Array, **degrees: Array
+) -> Traffic:
+    """Seconds of each kind of traffic at each level, ``(levels, candidates)``. Checks nothing."""
+    words = moved_words(load, interleaving=interleaving, **degrees)
+    network = {"w": load.word_bytes, "N_GPU": n_gpu, "beta": _column(gpu, "bytes_per_s")}
+    tensor, passed, gradients = (value_of(hand_over_time(), u=u, **network) for u in words)
+
+    hop = _column(gpu, "latency_s")
+    sliced = 1.0 * (degrees["slices_of_d"] > 1) + (degrees["slices_of_f"] > 1)
+    together = degrees["data"] * (degrees["expert"] if load.attention_params else 1)
+    # of the words a share stays inside a level; of the waits none does: the last token decides
+    outside = (product_above(degrees["expert"]) > 1).astype(float)
+    crossed = _crossed(load, degrees["pipeline"], interleaving, outside)
+    tensor_wait, passing_wait, data_wait = (
+        value_of(hand_over_latency(), n_hand=hand_overs, ell_hop=hop)
+        for hand_overs in (sliced * load.rounds, crossed, 1.0 * (together > 1))
     )
-    wait = value_of(point_to_point_latency(), n_cross=wait_crossings, ell_hop=hop)
-    return Traffic(
-        tensor_bandwidth_s=(model_bw + ff_bw).max(axis=0),
-        tensor_latency_s=model_latency + ff_latency,
-        point_to_point_bandwidth_s=transfer.sum(axis=0),
-        point_to_point_latency_s=wait.sum(axis=0),
-        data_bandwidth_s=data_bw.max(axis=0),
-        data_latency_s=data_latency,
-    )
+    return Traffic(tensor, tensor_wait, passed, passing_wait, gradients, data_wait)
+
+
+def traffic(
+    gpu: GPU, load: TrafficLoad, n_gpu: float | Array, *, interleaving: Array, **degrees: Array
+) -> Traffic:
+    """Seconds of each kind of traffic in one step, over all levels; degrees by name. Checks nothing."""
+    by_level = traffic_by_level(gpu, load, n_gpu, interleaving=interleaving, **degrees)
+    return by_level.over_all_levels()
 
 
 def _column(gpu: GPU, figure: str) -> Array:

@@ -34,7 +34,7 @@ from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_abov
 from dmcore.simulator.pipeline import microbatches_needed
 from dmcore.simulator.sweep import D_MODELS, Sweep
 from dmcore.simulator.times import activation_bytes, products_in_attention, products_in_mlp
-from dmcore.simulator.traffic import all_reduce_latency, point_to_point_latency
+from dmcore.simulator.traffic import hand_over_latency
 from dmcore.studies.change import Change, swept
 
 __all__ = [
@@ -373,11 +373,11 @@ def most_hidden_latency(gpu: GPU | str, extras: Extras = Extras()) -> tuple[floa
     gpu = get_gpu(gpu)
     rounds = (extras.forward_passes + 1) * (2 if extras.attention else 1)
     waits = 2 * sum(
-        value_of(all_reduce_latency(), p=2.0, r_seq=float(rounds), ell_hop=level.latency_s)
+        value_of(hand_over_latency(), n_hand=float(rounds), ell_hop=level.latency_s)
         for level in gpu.network
     )
     hop = max(level.latency_s for level in gpu.network)
-    waits += value_of(point_to_point_latency(), n_cross=1.0, ell_hop=hop)
+    waits += value_of(hand_over_latency(), n_hand=1.0, ell_hop=hop)
     products = products_in_mlp(extras) + products_in_attention(extras)
     return float(waits), microbatches_needed(1, True) * products * gpu.matmul_latency_s
 

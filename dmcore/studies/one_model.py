@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-import sympy as sp
-
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS
@@ -54,8 +52,7 @@ def equations() -> Mapping[str, Equation]:
     >>> equations()["eq-sim-ideal"].left
     t_ideal
     """
-    ideal, matmul, reduce, reduce_wait = symbols("t_ideal t_matmul t_reduce t_wait")
-    (crossed,) = symbols("n_cross")
+    ideal, matmul, leaving, crossed = symbols("t_ideal t_matmul n_out n_cross")
     transfer, hops = symbols("t_transfer t_hops")
     bubble, busy, schedule, held = symbols("x_bubble x_busy t_schedule B_cluster")
     (depth,) = symbols("L")
@@ -63,15 +60,10 @@ def equations() -> Mapping[str, Equation]:
         Equation("eq-sim-layers", depth, laws.DEPTH_LAWS["default"].expression.evalf(5)),
         Equation("eq-sim-ideal", ideal, arithmetic_time()),
         Equation("eq-sim-matmul", matmul, matmul_step_time()),
-        Equation("eq-sim-all-reduce", reduce, sp.factor(traffic.all_reduce_bandwidth_time())),
-        Equation("eq-sim-all-reduce-wait", reduce_wait, traffic.all_reduce_latency()),
-        Equation("eq-sim-crossings", crossed, traffic.boundaries_crossing()),
-        Equation(
-            "eq-sim-transfer",
-            transfer,
-            traffic.point_to_point_bandwidth_time(),
-        ),
-        Equation("eq-sim-hops", hops, traffic.point_to_point_latency()),
+        Equation("eq-sim-hand-overs", leaving, traffic.hand_overs_leaving()),
+        Equation("eq-sim-transfer", transfer, traffic.hand_over_time()),
+        Equation("eq-sim-experts", crossed, traffic.hand_overs_with_experts()),
+        Equation("eq-sim-hops", hops, traffic.hand_over_latency()),
         Equation("eq-sim-bubble", bubble, pipeline.bubble_fraction()),
         Equation(
             "eq-sim-schedule",

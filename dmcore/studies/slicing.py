@@ -139,19 +139,10 @@ def words_by_way(
         q=slicing.slices_of_f,
     )
 
-    def crossings(stay: float) -> float:
-        return float(
-            evaluate(
-                traffic.boundaries_crossing(),
-                L=layers,
-                v=1,
-                p_above=slicing.pipeline,
-                e_stay=stay,
-            )
-        )
-
-    pipeline = crossings(1)
-    both = crossings(1 / slicing.expert)
+    pipeline = float(evaluate(traffic.hand_overs_leaving(), v=1, p_out=slicing.pipeline))
+    both = evaluate(
+        traffic.hand_overs_with_experts(), L=layers, n_out=pipeline, s_out=1 - 1 / slicing.expert
+    )
     each_way = 2 * d * batch  # an activation forward, a gradient backward
     return {
         "data": float(network.all_reduce_words(slicing.data, params)),
