@@ -39,6 +39,14 @@ def test_agrees_with_the_plain_one(gpu, model, n_gpu, latency, random):
         times = plain.step(gpu, model, split, latency)._asdict()
         found = {name: getattr(step, name) for name in times}
         assert found == pytest.approx(times, rel=1e-9, abs=1e-20)
+        levels = step.traffic_by_level
+        assert max(each.tensor_s for each in levels) == pytest.approx(step.tensor_bandwidth_s)
+        assert max(each.data_s for each in levels) == pytest.approx(step.data_bandwidth_s)
+        passed = math.fsum(each.point_to_point_s for each in levels)
+        assert passed == pytest.approx(step.point_to_point_bandwidth_s)
+        assert math.fsum(each.latency_s for each in levels) == pytest.approx(
+            step.tensor_latency_s + step.point_to_point_latency_s + step.data_latency_s
+        )
         assert math.fsum(step.parts.values()) == pytest.approx(step.step_s, rel=1e-9)
         assert math.fsum(step.matmul_parts.values()) == pytest.approx(step.matmul_s, rel=1e-12)
         assert min(step.parts.values()) >= -1e-12 * step.step_s
@@ -55,6 +63,29 @@ def test_hand_overs_of_the_rule_are_those_of_a_walk(degree, rounds):
         changed = [x != y for x, y in zip(here, there, strict=True)]
         count[len(degree) - 1 - changed.index(True)] += 1
     assert plain.hand_overs(tuple(degree), rounds) == count
+
+
+def test_example_of_the_book_taken_apart():
+    """GPT-3's width on 64 nodes of eight, two stages to two nodes: worked through by hand."""
+    split = Parallelism(
+        data=(1, 4),
+        slices_of_d=(2, 1),
+        slices_of_f=(2, 2),
+        pipeline=(2, 8),
+        microbatches=16,
+        interleaving=12,
+    )
+    step = training_step("H100 SXM", Model.from_laws(12288), split)
+    assert step.step_s == pytest.approx(31.17, abs=0.01)
+    assert step.reduced_clock_s == pytest.approx(8.6, abs=0.05)
+    node, beyond = step.traffic_by_level
+    assert (node.tensor_s, beyond.tensor_s) == pytest.approx((3.61, 5.41), abs=0.005)
+    assert (node.point_to_point_s, beyond.point_to_point_s) == pytest.approx(
+        (0.15, 1.34), abs=0.005
+    )
+    assert (node.data_s, beyond.data_s) == pytest.approx((0, 0.11), abs=0.005)
+    assert node.point_to_point_bytes / beyond.point_to_point_bytes == pytest.approx(96 / 95)
+    assert beyond.data_bytes == 2 * 3 * step.model.params * 2
 
 
 def test_figures_follow_from_the_step():

@@ -3,6 +3,16 @@
 A batch is cut into K vertical microbatches that follow each other through N_PP stages. A stage may hold v
 blocks of layers instead of one ("interleaving"), so that work reaches the last stage sooner. The
 zero-bubble schedule (Qi et al. 2023) fills all gaps with weight gradients, which nothing waits for.
+
+What becomes of the latency of tensor, pipeline and expert traffic is decided here:
+
+======================================  ==============================================================
+with a bubble                           added to the time of products and bandwidth
+zero-bubble                             dropped, as in the authors' code
+zero-bubble, ``zero_bubble_latency``    the maximum of it and the time of products and bandwidth counts
+======================================  ==============================================================
+
+The latency of summing up the gradients, after all this, is always added.
 """
 
 from __future__ import annotations
@@ -33,9 +43,8 @@ def pipeline_time(zero_bubble: bool = False, zero_bubble_latency: bool = False) 
     """Seconds of one pass over the batch, from seconds of matmuls, bandwidth and latency.
 
     Bandwidth of the tensor-parallel and point-to-point traffic hides behind the matrix products, or
-    they behind it; latency adds to that. A zero-bubble schedule has no bubble, and in the authors' code
-    no latency either: there the maximum with latency is taken after the value was used. With
-    ``zero_bubble_latency`` that maximum counts.
+    they behind it. Latency follows the table above; the authors' code does take the maximum, but only
+    after the value was used.
     """
     matmul, bandwidth, latency = symbols("t_matmul t_bandwidth t_latency")
     busy = sp.Max(matmul, bandwidth)

@@ -40,11 +40,35 @@ from dmcore.simulator.times import (
     step_seconds,
     weight_bytes,
 )
-from dmcore.simulator.traffic import load_of
+from dmcore.simulator.traffic import load_of, moved_words, traffic_by_level
 
-__all__ = ["TrainingStep", "training_step"]
+__all__ = ["LevelTraffic", "TrainingStep", "training_step"]
 
 MONTH_S = SIMULATOR_YEAR_S / 12
+
+
+@dataclass(frozen=True)
+class LevelTraffic:
+    """What one level of the network carries in a step.
+
+    Attributes
+    ----------
+    tensor_bytes, point_to_point_bytes, data_bytes : float
+        Bytes that all GPUs send over it: sums over slices of weights, what is passed on to stages
+        and experts, and sums of gradients.
+    tensor_s, point_to_point_s, data_s : float
+        Seconds that this takes at half of the level's bandwidth.
+    latency_s : float
+        Seconds of waiting for its hops, of all three kinds.
+    """
+
+    tensor_bytes: float
+    point_to_point_bytes: float
+    data_bytes: float
+    tensor_s: float
+    point_to_point_s: float
+    data_s: float
+    latency_s: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,6 +170,36 @@ class TrainingStep:
             layer["latency"] += score_kernels(self.model.extras) * self.gpu.matmul_latency_s
         passes = self.matmul_s / sum(layer.values())
         return {name: seconds * passes for name, seconds in layer.items()}
+
+    @property
+    def reduced_clock_s(self) -> float:
+        """Seconds that the step's arithmetic takes longer at the useful rate than at the peak.
+
+        No split wins them back. They are part of the matrix products' arithmetic in :attr:`parts`.
+        """
+        return self.arithmetic_s / self.gpu.efficiency - self.arithmetic_s
+
+    @cached_property
+    def traffic_by_level(self) -> tuple[LevelTraffic, ...]:
+        """What each level of the network carries, node first.
+
+        The times of a kind of traffic at different levels overlap where it sums something up, so that
+        ``tensor_bandwidth_s`` and ``data_bandwidth_s`` are the largest of them; stages and experts
+        pass on over one level after the other, so that ``point_to_point_bandwidth_s`` is their sum.
+        """
+        load, levels = load_of(self.model), len(self.gpu.network)
+        split = self.parallelism.columns(levels)
+        v = np.array([float(self.parallelism.interleaving)])
+        words = moved_words(load, interleaving=v, **split)
+        took = traffic_by_level(self.gpu, load, float(self.n_gpu), interleaving=v, **split)
+        waits = took.tensor_latency_s + took.point_to_point_latency_s + took.data_latency_s
+        seconds = took.tensor_bandwidth_s, took.point_to_point_bandwidth_s, took.data_bandwidth_s
+        there_and_back = [2 * load.word_bytes * moved for moved in words]
+        columns = (*there_and_back, *seconds, waits)
+        return tuple(
+            LevelTraffic(*(float(column[level, 0]) for column in columns))
+            for level in range(levels)
+        )
 
     @cached_property
     def parts(self) -> Mapping[str, float]:

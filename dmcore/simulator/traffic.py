@@ -46,6 +46,7 @@ __all__ = [
     "moved_words",
     "product_above",
     "traffic",
+    "traffic_by_level",
 ]
 
 Array = NDArray[np.float64]
