@@ -59,6 +59,9 @@ def test_agrees_with_the_plain_search(gpu, model, n_gpu, latency):
     assert best.utilization == pytest.approx(used, rel=1e-9)
     assert best.run_s == pytest.approx(plain.run_s(model, times), rel=1e-9)
     assert best.parallelism == split
+    listed = list(search.candidates(gpu, model, n_gpu))
+    assert len(listed) == count
+    assert set(listed) == set(plain.candidates(gpu, model, n_gpu))
 
 
 @pytest.mark.parametrize("gpu", ["V100 SXM", "H100 SXM", "H100 SXM Low Latency"])

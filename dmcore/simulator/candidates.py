@@ -142,11 +142,7 @@ class Candidates:
 
 
 def candidates_of(gpu: GPU, model: Model, n_gpu: int) -> Candidates:
-    """All candidates that divide model and batch evenly and fit in memory, perhaps none.
-
-    Slices of d_ff number one to four times the square root of all slices of a weight matrix, where
-    the best ratio lies if d_ff = 4 d_model. With attention they divide d_model as well.
-    """
+    """All candidates by the rules of :func:`dmcore.simulator.search.candidates`, perhaps none."""
     expert = math.gcd(n_gpu, model.experts)
     rest = n_gpu // expert
     slices_of_d = divisors(math.gcd(rest, model.d_model))[:, None]

@@ -52,7 +52,13 @@ from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.times import arithmetic_time, step_seconds, weight_bytes
 from dmcore.simulator.traffic import load_of
 
-__all__ = ["BestParallelism", "NothingFitsError", "best_parallelism", "smallest_cluster"]
+__all__ = [
+    "BestParallelism",
+    "NothingFitsError",
+    "best_parallelism",
+    "candidates",
+    "smallest_cluster",
+]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -181,16 +187,21 @@ class _Timed:
         )
 
     def parallelism(self, i: int) -> Parallelism:
-        levels = zip(DEGREES, self.layouts[..., i], strict=True)
-        return Parallelism(
-            **{name: tuple(degrees.tolist()) for name, degrees in levels},
-            microbatches=int(self.candidates.microbatches[i]),
-            interleaving=int(self.candidates.interleaving[i]),
-            zero_bubble=bool(self.candidates.zero_bubble[i]),
-        )
+        return _laid_out(self.candidates, i, self.layouts[..., i])
 
     def __len__(self) -> int:
         return len(self.step_s)
+
+
+def _laid_out(of: Candidates, i: int, layout: Ints) -> Parallelism:
+    """Candidate i in a layout of shape (5, levels)."""
+    levels = zip(DEGREES, layout, strict=True)
+    return Parallelism(
+        **{name: tuple(degrees.tolist()) for name, degrees in levels},
+        microbatches=int(of.microbatches[i]),
+        interleaving=int(of.interleaving[i]),
+        zero_bubble=bool(of.zero_bubble[i]),
+    )
 
 
 def _time_layouts(
@@ -218,15 +229,67 @@ def _time_layouts(
     return _Timed(step, moved.bandwidth_s, layouts, of_each)
 
 
+def candidates(gpu: GPU | str, model: Model, n_gpu: int) -> Iterator[Parallelism]:
+    """Every way to split a step over a cluster that the search allows, one after the other.
+
+    The rules, which are the paper's:
+
+    - There are as many groups of experts as the cluster and the experts allow: their greatest common
+      divisor. All degrees multiply to the cluster and divide what they share: replicas the tokens
+      of the batch, stages the layers, slices d_model and d_ff.
+    - Slices of d_ff number one to four times the square root of all shards of a matrix, where the
+      best ratio lies if d_ff = 4 d_model. With attention they divide d_model as well.
+    - Microbatches divide the tokens that a replica has for each expert. With a bubble the four
+      smallest numbers that keep all stages at work, fully interleaved; without a bubble the
+      smallest that has two for each stage. If activations are counted, of those that fit.
+    - Weights in each replica, and four words more a parameter in all, fit in memory.
+    - At each level of the network the degrees multiply to its size, which is the largest divisor of
+      what is left of the cluster up to the level's size; the last level has what remains.
+
+    They come in the order of slices of d_model, slices of d_ff, replicas; then schedules, those with a
+    bubble first, of ascending microbatches; then layouts, by the ascending degrees in a node.
+
+    Parameters
+    ----------
+    gpu, model, n_gpu
+        See :func:`best_parallelism`.
+
+    Raises
+    ------
+    ValueError
+        See :func:`best_parallelism`; no candidate is no error here.
+
+    Examples
+    --------
+    >>> model = Model(d_model=512, d_ff=2048, layers=2, batch_sequences=8)
+    >>> listed = candidates("H100 SXM", model, 2)
+    >>> next(listed)
+    Parallelism(pipeline=(2, 1), microbatches=2)
+    >>> 1 + sum(1 for _ in listed)
+    20
+    """
+    gpu = get_gpu(gpu)
+    check_positive_integer("n_gpu", n_gpu)
+    _check_exact(model)
+    return _each(gpu, model, int(n_gpu))
+
+
+def _each(gpu: GPU, model: Model, n_gpu: int) -> Iterator[Parallelism]:
+    found, sizes = candidates_of(gpu, model, n_gpu), level_sizes(gpu, n_gpu)
+    degrees = degrees_of(found)
+    for i in range(len(found)):
+        layouts, _ = layouts_of(sizes, degrees[:, i : i + 1])
+        for layout in np.moveaxis(layouts, -1, 0):
+            yield _laid_out(found, i, layout)
+
+
 def best_parallelism(
     gpu: GPU | str, model: Model, n_gpu: int, *, zero_bubble_latency: bool = False
 ) -> BestParallelism:
     """The fastest way to split a training step over a cluster.
 
-    The whole search space of the paper (section 4.3): all degrees of data, tensor, pipeline and expert
-    parallelism that divide the cluster and the model exactly, all ways to lay them out over the
-    network levels, and a few numbers of microbatches, with and without a pipeline bubble. Which of
-    equally fast ways is taken follows from a total order that :mod:`dmcore.simulator.search` states.
+    It is one of :func:`candidates`. Which of equally fast ones is taken follows from a total order that
+    :mod:`dmcore.simulator.search` states.
 
     Parameters
     ----------
@@ -245,6 +308,14 @@ def best_parallelism(
         A ValueError, if no split works: the message says why.
     ValueError
         If the preset is unknown, or ``n_gpu`` not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> best = best_parallelism("H100 SXM", Model.from_laws(12288), 512)
+    >>> best.parallelism
+    Parallelism(slices_of_f=(8, 1), pipeline=(1, 64), microbatches=128, zero_bubble=True)
+    >>> best.candidates, round(best.utilization, 3)
+    (4670, 0.7)
     """
     gpu = get_gpu(gpu)
     check_positive_integer("n_gpu", n_gpu)
@@ -296,6 +367,11 @@ def smallest_cluster(
         A ValueError, if no cluster ends the run in time; the message says why.
     ValueError
         If the preset is unknown or a number out of range.
+
+    Examples
+    --------
+    >>> smallest_cluster("H100 SXM", Model.from_laws(12288)).n_gpu
+    2048
     """
     gpu = get_gpu(gpu)
     check_positive("duration_years", duration_years, finite=True)

@@ -275,6 +275,12 @@ def training_step(
     ------
     ValueError
         If the preset is unknown, or the combination impossible; the message says which rule it breaks.
+
+    Examples
+    --------
+    >>> split = Parallelism(slices_of_f=(8,), pipeline=(1, 64), microbatches=64, interleaving=3)
+    >>> training_step("H100 SXM", Model.from_laws(12288), split)
+    <TrainingStep on 512 x H100 SXM: 38.26 s, utilization 52.7%, run of 9.2 months, ...>
     """
     gpu = get_gpu(gpu)
     _check_possible(gpu, model, parallelism)
