@@ -58,8 +58,8 @@ def hand_overs_leaving() -> sp.Expr:
 
     ``p_out`` is the number of groups, p/p_in, and v how often the chain is passed.
 
-    >>> hand_overs_leaving().subs({"v": 12, "p_out": 8})
-    95
+    >>> float(value_of(hand_overs_leaving(), v=12, p_out=8))
+    95.0
     """
     v, p_out = symbols("v p_out")
     return sp.Piecewise((v * p_out - 1, p_out > 1), (0, True))
