@@ -11,7 +11,8 @@ import sympy as sp
 from chapter_explorers import explorers
 
 from dmcore.show.explorer import Axis, Band, Curve, Explorer, Mark, Menu, Readout, Slider
-from dmcore.show.page import Choice, Column, GridFigure, LiveFigure, Mix, Runs
+from dmcore.show.grid import Choice, Column, GridFigure, Mix, Runs
+from dmcore.show.page import LiveFigure
 from dmcore.show.widgets import explore
 
 x, k, s = sp.symbols("x k s", positive=True)

@@ -14,8 +14,8 @@ from dmcore.chapters.sweeps import COMPUTE, END, UTILIZATION, sweep_grid
 from dmcore.models.model import Extras
 from dmcore.show.cluster import runs_of
 from dmcore.show.colors import COLORS, INK
+from dmcore.show.grid import Choice, GridFigure, Runs
 from dmcore.show.labels import label_line
-from dmcore.show.page import Choice, GridFigure, Runs
 from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis
 from dmcore.simulator.ends import LINEAR_SCALING, on_falling_fit
 from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, Headline, headline, run_of

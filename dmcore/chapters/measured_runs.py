@@ -21,8 +21,8 @@ from dmcore.models.model import Model
 from dmcore.show.cluster import runs_of
 from dmcore.show.colors import BOTTLENECKS, COLORS, INK, PARALLELISM, gpu_color
 from dmcore.show.explorer import Axis
+from dmcore.show.grid import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.labels import label_line, label_point
-from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis, scale_axis
 from dmcore.simulator.search import NothingFitsError, best_parallelism
 from dmcore.simulator.step import TrainingStep, training_step

@@ -13,8 +13,8 @@ from dmcore.models.model import Model
 from dmcore.show.cluster import runs_of
 from dmcore.show.colors import BOTTLENECKS, COLORS, INK
 from dmcore.show.explorer import Axis
+from dmcore.show.grid import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.labels import label_area, label_line, label_point
-from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.plots import SvgFigure, canvas, rows_axis
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.search import NothingFitsError, best_parallelism

@@ -15,8 +15,8 @@ from dmcore.hardware.catalog import GPUS, names
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.colors import BOTTLENECKS, COLORS, INK, PARALLELISM, gpu_color
 from dmcore.show.explorer import Axis
+from dmcore.show.grid import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.labels import label_area, label_line, label_point
-from dmcore.show.page import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.plots import SvgFigure, canvas, rows_axis
 from dmcore.simulator.ends import first_run_below, never_linear
 from dmcore.simulator.sweep import Sweep, sweep

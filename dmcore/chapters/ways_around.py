@@ -17,8 +17,8 @@ from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, SIMULATOR_YEAR_S
 from dmcore.show.cluster import runs_of
 from dmcore.show.colors import COLORS, INK, LIMITS
 from dmcore.show.explorer import Axis
+from dmcore.show.grid import Choice, GridFigure, Runs
 from dmcore.show.labels import label_line
-from dmcore.show.page import Choice, GridFigure, Runs
 from dmcore.show.plots import SvgFigure, canvas
 from dmcore.simulator.ends import on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep

@@ -17,7 +17,7 @@ from dmcore.hardware.variants import figures_of
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.cluster import ClusterFigure, runs_of
 from dmcore.show.explorer import Menu, Slider
-from dmcore.show.page import Choice, Column, GridFigure, Runs
+from dmcore.show.grid import Choice, Column, GridFigure, Runs
 from dmcore.show.widgets import explore, interact
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 

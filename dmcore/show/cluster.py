@@ -21,7 +21,8 @@ from dmcore.hardware.variants import FIGURES, custom_gpu
 from dmcore.models import laws
 from dmcore.models.model import Extras
 from dmcore.show.explorer import Menu, Slider
-from dmcore.show.page import GridFigure, Runs, control_data, numbers_data, page_html
+from dmcore.show.grid import GridFigure, Runs
+from dmcore.show.page import control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator import pipeline, traffic
 from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above
@@ -52,6 +53,12 @@ def sweep_of(settings: Mapping[str, float]) -> Sweep:
     :data:`SETTINGS`, all numbers.
 
     ``base`` and ``law`` count presets and batch laws in their order.
+
+    Examples
+    --------
+    >>> from dmcore.chapters.your_cluster import cluster
+    >>> sweep_of(cluster().defaults()).gpu.name
+    'H100 SXM'
     """
     base = list(GPUS)[int(settings["base"])]
     return sweep(
@@ -172,6 +179,11 @@ def formulas() -> tuple[Mapping[str, Any], ...]:
     ------
     ValueError
         If an expression has a symbol that is not among its arguments.
+
+    Examples
+    --------
+    >>> next(each["args"] for each in formulas() if each["name"] == "parameters")
+    ['d', 'f', 'L', 'E']
     """
     found = []
     for name, arguments, expr in _expressions():
@@ -195,7 +207,13 @@ def formulas() -> tuple[Mapping[str, Any], ...]:
 
 
 def laws_data() -> dict[str, Any]:
-    """What all sweeps of the page share: widths, and constants of :func:`~dmcore.simulator.sweep.sweep`."""
+    """What all sweeps of the page share: widths, and constants of :func:`~dmcore.simulator.sweep.sweep`.
+
+    Examples
+    --------
+    >>> laws_data()["aspectRatio"]
+    4
+    """
     return {
         "widths": list(D_MODELS),
         "seqLen": 2048,
@@ -229,6 +247,12 @@ class ClusterFigure:
     ------
     ValueError
         If the controls do not set every symbol.
+
+    Examples
+    --------
+    >>> from dmcore.chapters.your_cluster import cluster
+    >>> len(cluster().runs({**cluster().defaults(), "months": 1}))
+    27
     """
 
     groups: Mapping[str, tuple[Slider | Menu, ...]]

@@ -20,7 +20,14 @@ Point = tuple[float, float]
 def drawing(
     alt: str, x: Point, y: Point, height: float
 ) -> Iterator[tuple[Axes, Callable[[], SvgFigure]]]:
-    """A frame without axes, from x[0] to x[1] and y[0] to y[1], that many inches high."""
+    """A frame without axes, from x[0] to x[1] and y[0] to y[1], that many inches high.
+
+    Examples
+    --------
+    >>> with drawing("Nothing.", (0, 1), (0, 1), 2) as (axes, finish):
+    ...     finish()
+    <figure: Nothing.>
+    """
     with canvas(alt, height=height) as (axes, finish):
         axes.set_position(
             (0, 0, 1, 1)
@@ -81,7 +88,15 @@ def box(
 
 
 def arrow(axes: Axes, start: Point, end: Point, color: str = INK, style: str = "-|>") -> None:
-    """An arrow from one place to another; ``"<->"`` and ``"-"`` are styles too."""
+    """An arrow from one place to another; ``"<->"`` and ``"-"`` are styles too.
+
+    Examples
+    --------
+    >>> with drawing("An arrow.", (0, 1), (0, 1), 2) as (axes, finish):
+    ...     arrow(axes, (0, 0), (1, 1))
+    ...     len(axes.patches)
+    1
+    """
     axes.add_patch(
         FancyArrowPatch(
             start,

@@ -45,6 +45,11 @@ class Slider:
     ------
     ValueError
         If low < default < high fails at either end, or a logarithmic range touches zero.
+
+    Examples
+    --------
+    >>> Slider("beta_net", "Network", 1e9, 1e13, 1e11, "GB/s", 1e9, log=True).low
+    1000000000.0
     """
 
     symbol: str
@@ -85,6 +90,11 @@ class Menu:
     ------
     ValueError
         If the default is no option, or options set different symbols.
+
+    Examples
+    --------
+    >>> Menu("GPU", {"old": {"F": 1.0}, "new": {"F": 8.0}}, "new").options["new"]
+    {'F': 8.0}
     """
 
     label: str
@@ -99,7 +109,13 @@ class Menu:
 
 @dataclass(frozen=True)
 class Axis:
-    """A range with a label. ``per_unit`` as in :class:`Slider`."""
+    """A range with a label. ``per_unit`` as in :class:`Slider`.
+
+    Examples
+    --------
+    >>> Axis("batch", 1e6, 1e9, "tokens", log=True).title
+    'batch (tokens)'
+    """
 
     label: str
     low: float
@@ -127,6 +143,11 @@ class Curve:
 
     ``fixed`` holds values of symbols that this curve does not take from the controls, so that one
     expression can be drawn for several GPUs. ``color`` is the next of the palette by default.
+
+    Examples
+    --------
+    >>> Curve(sp.Symbol("n") ** 2, "square").dashed
+    False
     """
 
     expr: sp.Expr
@@ -138,7 +159,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Band:
-    """A shaded part of the picture between two expressions of x (``None``: the edge)."""
+    """A shaded part of the picture between two expressions of x (``None``: the edge).
+
+    Examples
+    --------
+    >>> Band("too slow", above=sp.Integer(1)).below is None
+    True
+    """
 
     label: str
     above: sp.Expr | None = None
@@ -149,7 +176,13 @@ class Band:
 
 @dataclass(frozen=True)
 class Mark:
-    """A labelled point, in the units of the symbols."""
+    """A labelled point, in the units of the symbols.
+
+    Examples
+    --------
+    >>> Mark(2020.4, 1.5e23, "GPT-3").label
+    'GPT-3'
+    """
 
     x: float
     y: float
@@ -158,7 +191,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Readout:
-    """A number below the figure: an expression of the controls, ``per_unit`` as in Slider."""
+    """A number below the figure: an expression of the controls, ``per_unit`` as in Slider.
+
+    Examples
+    --------
+    >>> Readout("square", sp.Symbol("n") ** 2, "tokens").unit
+    'tokens'
+    """
 
     label: str
     expr: sp.Expr
@@ -197,6 +236,16 @@ class Explorer:
     ------
     ValueError
         If a symbol of an expression is set by nothing.
+
+    Examples
+    --------
+    >>> n, k = sp.symbols("n k")
+    >>> line = Explorer(
+    ...     "line", "A line", "A line", "n", Axis("n", 0, 2), Axis("y", 0, 9), (Curve(k * n, "k n"),),
+    ...     (Slider("k", "slope", 1, 4, 3),), points=3,
+    ... )
+    >>> line.along_x(line.curves[0].expr, line.with_values({"k": 4}))
+    array([0., 4., 8.])
     """
 
     name: str

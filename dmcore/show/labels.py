@@ -75,9 +75,9 @@ def label_point(axes: Axes, x: float, y: float, text: str, color: str, **style: 
 
     Examples
     --------
-    >>> from dmcore.show.plots import COLORS, canvas
-    >>> with canvas("A point.") as ((axes,), finish):
-    ...     label_point(axes, 0.5, 0.5, "half", COLORS[0])
+    >>> from dmcore.show.plots import canvas
+    >>> with canvas("A point.") as (axes, finish):
+    ...     label_point(axes, 0.5, 0.5, "half", "black")
     ...     "half" in finish().svg
     True
     """
@@ -94,9 +94,9 @@ def label_line(axes: Axes, x: ArrayLike, y: ArrayLike, text: str, color: str, **
 
     Examples
     --------
-    >>> from dmcore.show.plots import COLORS, canvas
-    >>> with canvas("A line.") as ((axes,), finish):
-    ...     label_line(axes, [0, 1], [0, 1], "rising", COLORS[0])
+    >>> from dmcore.show.plots import canvas
+    >>> with canvas("A line.") as (axes, finish):
+    ...     label_line(axes, [0, 1], [0, 1], "rising", "black")
     ...     "rising" in finish().svg
     True
     """
@@ -121,9 +121,9 @@ def label_area(
 
     Examples
     --------
-    >>> from dmcore.show.plots import COLORS, canvas
-    >>> with canvas("An area.") as ((axes,), finish):
-    ...     label_area(axes, [0, 1], 0.2, [0.3, 1], "above", COLORS[0])
+    >>> from dmcore.show.plots import canvas
+    >>> with canvas("An area.") as (axes, finish):
+    ...     label_area(axes, [0, 1], 0.2, [0.3, 1], "above", "black")
     ...     "above" in finish().svg
     True
     """

@@ -12,7 +12,8 @@ from dmcore.algebra.derivation import building_page
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.tables import html_table
 from dmcore.show.explorer import Explorer, Menu, Slider
-from dmcore.show.page import GridFigure, LiveFigure, Runs
+from dmcore.show.grid import GridFigure, Runs
+from dmcore.show.page import LiveFigure
 from dmcore.show.plots import SvgFigure, draw_explorer
 
 __all__ = ["explore", "interact"]
@@ -22,6 +23,13 @@ class Simulated(Protocol):
     """A figure of runs that are simulated anew for each setting, as of a cluster of the reader's own.
 
     Known by what it can do, so that a chapter without a simulation loads no simulator.
+
+    Examples
+    --------
+    >>> from dmcore.chapters.your_cluster import cluster
+    >>> figure: Simulated = cluster()
+    >>> figure.start.name
+    'your-cluster'
     """
 
     @property
@@ -46,6 +54,12 @@ def explore(explorer: Explorer | GridFigure | Simulated) -> Any:
     -------
     ipywidgets.VBox or LiveFigure or GridFigure or Simulated
         A widget in a kernel; while the book is built, a figure that the page's script makes live.
+
+    Examples
+    --------
+    >>> from dmcore.chapters.memory_bandwidth import nanobatch_explorer
+    >>> type(explore(nanobatch_explorer())).__name__
+    'VBox'
     """
     if isinstance(explorer, GridFigure):
         return explorer if building_page() else _pick(explorer)
@@ -86,6 +100,12 @@ def interact(
     -------
     ipywidgets.VBox or SvgFigure
         A widget in a kernel; while the book is built, the figure at its defaults.
+
+    Examples
+    --------
+    >>> from dmcore.chapters.parallelism import SCHEDULE_CONTROLS, schedule
+    >>> len(interact(schedule, SCHEDULE_CONTROLS).children)
+    3
     """
     choices = choices or {}
     if building_page():
