@@ -11,9 +11,8 @@ import pytest
 import sympy as sp
 
 from dmcore.algebra.expressions import evaluate
-from dmcore.evidence.measured_runs import (
-    MEASURED_RUNS,
-    RUNS_BY_NAME,
+from dmcore.evidence.measured_runs import MEASURED_RUNS, RUNS_BY_NAME
+from dmcore.evidence.utilization import (
     counted_flop_per_token,
     equivalent_d_ff,
     equivalent_model,

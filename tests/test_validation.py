@@ -8,12 +8,8 @@ from dataclasses import replace
 import pytest
 
 from dmcore.chapters import measured_runs as figures
-from dmcore.evidence.measured_runs import (
-    MEASURED_RUNS,
-    RUNS_BY_NAME,
-    equivalent_parallelism,
-    parameter_utilization,
-)
+from dmcore.evidence.measured_runs import MEASURED_RUNS, RUNS_BY_NAME
+from dmcore.evidence.utilization import equivalent_parallelism, parameter_utilization
 from dmcore.hardware.catalog import GPUS, get_gpu
 from dmcore.simulator.step import training_step
 from dmcore.studies import validation

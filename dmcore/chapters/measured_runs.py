@@ -10,12 +10,8 @@ from types import MappingProxyType
 import numpy as np
 from matplotlib.axes import Axes
 
-from dmcore.evidence.measured_runs import (
-    RUNS_BY_NAME,
-    MeasuredRun,
-    equivalent_model,
-    equivalent_parallelism,
-)
+from dmcore.evidence.measured_runs import RUNS_BY_NAME, MeasuredRun
+from dmcore.evidence.utilization import equivalent_model, equivalent_parallelism
 from dmcore.hardware.catalog import get_gpu
 from dmcore.models.model import Model
 from dmcore.show.cluster import runs_of

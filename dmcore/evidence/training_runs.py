@@ -129,7 +129,13 @@ RUNS_WITH_BATCH = tuple(run for run in _RUNS if run.batch_tokens is not None)
 
 @cache
 def model_size() -> sp.Expr:
-    """P for T MAC, with r tokens for each parameter."""
+    """P for T MAC, with r tokens for each parameter.
+
+    Examples
+    --------
+    >>> model_size()
+    sqrt(3)*sqrt(T)/(3*sqrt(r))
+    """
     P, D, T, r = symbols("P D T r")
     (solution,) = sp.solve(sp.Eq(training_macs().subs(D, r * P), T), P)
     return solution
@@ -137,21 +143,39 @@ def model_size() -> sp.Expr:
 
 @cache
 def training_tokens() -> sp.Expr:
-    """D for T MAC, with r tokens for each parameter."""
+    """D for T MAC, with r tokens for each parameter.
+
+    Examples
+    --------
+    >>> training_tokens()
+    sqrt(3)*sqrt(T)*sqrt(r)/3
+    """
     (r,) = symbols("r")
     return sp.simplify(r * model_size())
 
 
 @cache
 def busy_nodes() -> sp.Expr:
-    """N: nodes that do T MAC in the time t, if each sustains the share eta of its peak."""
+    """N: nodes that do T MAC in the time t, if each sustains the share eta of its peak.
+
+    Examples
+    --------
+    >>> busy_nodes()
+    T/(C*eta*t)
+    """
     (eta,) = symbols("eta")
     return nodes_needed() / eta
 
 
 @cache
 def run_time() -> sp.Expr:
-    """t, seconds: how long N nodes take for T MAC, the same relation solved for time."""
+    """t, seconds: how long N nodes take for T MAC, the same relation solved for time.
+
+    Examples
+    --------
+    >>> run_time()
+    T/(C*N*eta)
+    """
     N, t = symbols("N t")
     (solution,) = sp.solve(sp.Eq(N, busy_nodes()), t)
     return solution
@@ -159,7 +183,13 @@ def run_time() -> sp.Expr:
 
 @cache
 def derivation() -> Derivation:
-    """The steps from a model and its text to a cluster."""
+    """The steps from a model and its text to a cluster.
+
+    Examples
+    --------
+    >>> derivation()["eq-run-compute"].equation
+    Eq(T, 3*D*P)
+    """
     T, D, P, r, N = symbols("T D P r N")
     return Derivation(
         "What a run takes",
@@ -201,6 +231,11 @@ def gpus_needed(
     ------
     ValueError
         If the preset is unknown or a figure is out of range.
+
+    Examples
+    --------
+    >>> round(gpus_needed(3.8e25, "H100 SXM", utilization=0.4))
+    12170
     """
     gpu = get_gpu(gpu)
     share = gpu.efficiency if utilization is None else utilization
@@ -234,6 +269,12 @@ def chinchilla_model(
     ------
     ValueError
         If a figure is not positive.
+
+    Examples
+    --------
+    >>> params, tokens = chinchilla_model(3.8e25)
+    >>> f"{params:.2e} parameters, {tokens:.2e} tokens"
+    '5.63e+11 parameters, 1.13e+13 tokens'
     """
     values = {"T": compute_flop / FLOP_PER_MAC, "r": tokens_per_parameter}
     return float(evaluate(model_size(), values)), float(evaluate(training_tokens(), values))

@@ -25,7 +25,13 @@ __all__ = [
 
 @cache
 def mlp_bytes() -> sp.Expr:
-    """Bytes for one token in one MLP: inputs of its norm, matrices and nonlinearity, a dropout mask."""
+    """Bytes for one token in one MLP: inputs of its norm, matrices and nonlinearity, a dropout mask.
+
+    Examples
+    --------
+    >>> mlp_bytes()
+    d*w_mask + 2*w_A*(d + f)
+    """
     d, f, w_A, w_mask = symbols("d f w_A w_mask")
     return 2 * w_A * (d + f) + w_mask * d
 
@@ -35,6 +41,11 @@ def attention_bytes() -> sp.Expr:
     """Bytes for one token in one attention but its scores.
 
     Inputs of the norm, the projections and the output; queries, keys, values; a dropout mask.
+
+    Examples
+    --------
+    >>> attention_bytes()
+    6*d*w_A + d*w_mask
     """
     d, w_A, w_mask = symbols("d w_A w_mask")
     return 6 * w_A * d + w_mask * d
@@ -42,14 +53,26 @@ def attention_bytes() -> sp.Expr:
 
 @cache
 def score_bytes() -> sp.Expr:
-    """Bytes of one token's scores in one layer, if kept: softmax, dropout and its mask, of each head."""
+    """Bytes of one token's scores in one layer, if kept: softmax, dropout and its mask, of each head.
+
+    Examples
+    --------
+    >>> score_bytes()
+    S*d*(2*w_A + w_mask)/128
+    """
     d, S, w_A, w_mask = symbols("d S w_A w_mask")
     return (2 * w_A + w_mask) * S * d / HEAD_CHANNELS
 
 
 @cache
 def boundary_bytes() -> sp.Expr:
-    """Bytes for one token between two layers: all that is kept if layers are computed again."""
+    """Bytes for one token between two layers: all that is kept if layers are computed again.
+
+    Examples
+    --------
+    >>> boundary_bytes()
+    d*w_A
+    """
     d, w_A = symbols("d w_A")
     return w_A * d
 
@@ -61,6 +84,11 @@ def microbatches_in_flight(zero_bubble: bool) -> sp.Expr:
     One for each stage. With v > 1 blocks to a stage (N_PP - 1) / v more, as it starts further blocks
     early (Korthikanti et al. 2022); without a bubble N_PP - 1 more (Qi et al. 2023, their ZB-H2). Never
     more than there are.
+
+    Examples
+    --------
+    >>> microbatches_in_flight(True)
+    Min(K, 2*N_PP - 1)
     """
     N_PP, K, v = symbols("N_PP K v")
     more = sp.Integer(1) if zero_bubble else sp.sign(v - 1) / v
@@ -73,6 +101,11 @@ def cluster_activations(zero_bubble: bool) -> sp.Expr:
 
     ``c_kept`` bytes for a token and layer are kept from the forward to the backward pass; ``c_again``
     come on top in the one layer that a stage computes again.
+
+    Examples
+    --------
+    >>> sorted(symbol.name for symbol in cluster_activations(True).free_symbols)
+    ['K', 'L', 'N_PP', 'b', 'c_again', 'c_kept']
     """
     b, L, N_PP, K, kept, again = symbols("b L N_PP K c_kept c_again")
     return (kept * L * microbatches_in_flight(zero_bubble) + again * N_PP) * b / K

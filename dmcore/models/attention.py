@@ -32,7 +32,13 @@ MLP_FORWARD_PRODUCTS = 2
 
 @cache
 def layer_parameters() -> sp.Expr:
-    """Parameters of one layer's attention: query, key, value and output, d x d each."""
+    """Parameters of one layer's attention: query, key, value and output, d x d each.
+
+    Examples
+    --------
+    >>> layer_parameters()
+    4*d**2
+    """
     (d,) = symbols("d")
     return 4 * d**2
 
@@ -43,6 +49,11 @@ def score_macs() -> sp.Expr:
 
     A token meets the S / 2 tokens before it on average, for d MAC each time, twice. Some counts of
     model FLOP take all S (Chowdhery et al. 2022): that is twice as much.
+
+    Examples
+    --------
+    >>> score_macs()
+    S*d
     """
     d, S = symbols("d S")
     return 2 * d * S / 2
@@ -50,5 +61,11 @@ def score_macs() -> sp.Expr:
 
 @cache
 def layer_macs() -> sp.Expr:
-    """Forward MAC of one layer's attention for one token: projections and scores."""
+    """Forward MAC of one layer's attention for one token: projections and scores.
+
+    Examples
+    --------
+    >>> layer_macs()
+    S*d + 4*d**2
+    """
     return layer_parameters() + score_macs()

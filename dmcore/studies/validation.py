@@ -18,9 +18,8 @@ import sympy as sp
 from dmcore.algebra.checks import check_choice
 from dmcore.algebra.expressions import evaluate, value_of
 from dmcore.algebra.symbols import symbols
-from dmcore.evidence.measured_runs import (
-    MEASURED_RUNS,
-    MeasuredRun,
+from dmcore.evidence.measured_runs import MEASURED_RUNS, MeasuredRun
+from dmcore.evidence.utilization import (
     equivalent_model,
     equivalent_parallelism,
     model_flop_per_token,
