@@ -194,7 +194,7 @@ def test_equal_times_have_one_winner_in_any_order(case, monkeypatch):
     assert winner == plain.first(timed)[1]
 
     rng = np.random.default_rng(3)
-    candidates = search.candidates_of
+    candidates = candidates_of
     monkeypatch.setattr(
         search,
         "candidates_of",

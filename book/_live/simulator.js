@@ -278,7 +278,7 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
   };
 }
 
-/** The first of equally fast layouts in the order that dmcore.search states. */
+/** The first of equally fast layouts in the order that dmcore.simulator.search states. */
 export function firstOf(found) {
   const fastest = Math.min(...found.map(({ step }) => step));
   const quick = found.filter(({ step }) => step <= fastest * EQUAL);

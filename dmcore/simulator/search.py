@@ -404,7 +404,7 @@ def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float)
 
     From the size that would end the run in time at the useful FLOP/s, as in the paper. None is used well
     enough once the arithmetic of a step at the peak rate is below that share of what it takes at least
-    (:func:`latency_floor_s`), as it halves with each doubling; and none divide the model once there are
+    (``latency_floor_s``), as it halves with each doubling; and none divide the model once there are
     more GPUs than entries of a weight matrix times tokens, as a microbatch has at least one token for
     each of the stages.
     """
