@@ -17,7 +17,7 @@ from dmcore.chapters.your_cluster import cluster, pick_a_sweep
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.hardware.variants import FIGURES, custom_gpu, figures_of
-from dmcore.models.laws import BATCH_LAWS, ROUNDINGS, closest_round
+from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, ROUNDINGS, closest_round
 from dmcore.show.cluster import (
     SETTINGS,
     ClusterFigure,
@@ -61,6 +61,7 @@ def in_javascript(settings_list, **laws):
             },
             "sparse": bool(settings["sparse"]),
             "batchLaw": SPEC["laws"]["batchLaws"][int(settings["law"])],
+            "depthLaw": SPEC["laws"]["depthLaws"][int(settings["depth"])],
             "seconds": settings["months"] * MONTH_S,
             "zeroBubbleLatency": bool(settings["zero_bubble_latency"]),
         }
@@ -101,6 +102,7 @@ def anything(rng):
     settings["pod_size"] = int(rng.choice([1, 1, 1, 4, 6]))
     settings["months"] = float(rng.uniform(0.5, 12))
     settings["zero_bubble_latency"] = int(rng.random() < 0.5)
+    settings["depth"] = int(rng.integers(len(DEPTH_LAWS)))
     return settings
 
 

@@ -67,6 +67,7 @@ export function cluster(spec, frame) {
       gpu: { fixed: fixed[values.base], figures: values },
       sparse: values.sparse === 1,
       batchLaw: laws.batchLaws[values.law],
+      depthLaw: laws.depthLaws[values.depth],
       seconds: values.months * laws.monthSeconds,
       zeroBubbleLatency: values.zero_bubble_latency === 1,
     };

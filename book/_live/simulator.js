@@ -83,9 +83,9 @@ const ROUNDINGS = {
 };
 
 /** The model of a width that the scaling laws make. */
-export function makeModel(f, d, { sparse, batchLaw, gpu }, { seqLen, aspectRatio }) {
+export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, aspectRatio }) {
   const ff = aspectRatio * d;
-  const layers = closestRound(f.layers(d, ff));
+  const layers = closestRound(f[`layers_${depthLaw}`](d, ff));
   const experts = sparse ? closestRound(f.experts(d, ff)) : 1;
   const params = f.parameters(d, ff, layers, experts);
   const tokens = f.trainingTokens(params);
@@ -440,8 +440,8 @@ export function makeGpu(f, { fixed, figures }) {
 
 /**
  * Runs of growing models, one at a time, and at last why there are no more. `settings` are the GPU's
- * figures and fixed values, `sparse`, `batchLaw`, `seconds` and `zeroBubbleLatency`; `laws` are the widths
- * and what all models share.
+ * figures and fixed values, `sparse`, `batchLaw`, `depthLaw`, `seconds` and `zeroBubbleLatency`; `laws`
+ * are the widths and what all models share.
  */
 export function* sweep(f, settings, laws) {
   // Of the formulas of a product, those of the GPU's kind.

@@ -14,7 +14,7 @@ from dmcore.chapters.sweeps import COLUMNS, COMPUTE, MIX, own_sweep, own_sweep_c
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import GB
 from dmcore.hardware.variants import figures_of
-from dmcore.models.laws import BATCH_LAWS
+from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS
 from dmcore.show.cluster import ClusterFigure, runs_of
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.grid import Choice, Column, GridFigure, Runs
@@ -115,6 +115,7 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
             Menu("GPU", presets, "H100 SXM"),
             _menu("Model", "sparse", ("dense", "sparse")),
             _menu("Batch grows", "law", _LAW_WORDS),
+            _menu("Depth", "depth", (law.words for law in DEPTH_LAWS.values())),
             Slider("months", "Longest run", 0.01, 120, 3, "months", log=True),
         ),
         "Change the GPU": (

@@ -44,15 +44,15 @@ __all__ = [
     "sweep_of",
 ]
 
-#: Settings of a sweep besides: preset, kind of model, batch law, months, and the rule of latency.
-SETTINGS = ("base", "sparse", "law", "months", "zero_bubble_latency")
+#: Settings of a sweep besides: preset, kind of model, batch law, depth law, months, and the rule of latency.
+SETTINGS = ("base", "sparse", "law", "depth", "months", "zero_bubble_latency")
 
 
 def sweep_of(settings: Mapping[str, float]) -> Sweep:
     """The sweep of a figure's settings: :data:`~dmcore.hardware.variants.FIGURES` and
     :data:`SETTINGS`, all numbers.
 
-    ``base`` and ``law`` count presets and batch laws in their order.
+    ``base``, ``law`` and ``depth`` count presets, batch laws and depth laws in their order.
 
     Examples
     --------
@@ -65,6 +65,7 @@ def sweep_of(settings: Mapping[str, float]) -> Sweep:
         custom_gpu(GPUS[base], **{name: settings[name] for name in FIGURES}),
         sparse=bool(settings["sparse"]),
         batch_scaling=list(laws.BATCH_LAWS)[int(settings["law"])],
+        layer_law=list(laws.DEPTH_LAWS)[int(settings["depth"])],
         duration_years=settings["months"] / 12,
         zero_bubble_latency=bool(settings["zero_bubble_latency"]),
     )
@@ -141,7 +142,8 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     peak, eta, useful, sigma = symbols("F_peak eta F_useful sigma")
     yield "usefulRate", "F_peak eta", peak * eta
     yield "sharedRate", "F_useful sigma", useful * sigma
-    yield "layers", "d f", laws.DEPTH_LAWS["default"].expression
+    for depth in laws.DEPTH_LAWS.values():
+        yield f"layers_{depth.name}", "d f", depth.expression
     yield "experts", "d f", laws.SPARSITY_LAWS["default"].expression
     yield "parameters", "d f L E", laws.parameters()
     yield "trainingTokens", "P", laws.training_tokens()
@@ -222,6 +224,7 @@ def laws_data() -> dict[str, Any]:
         "linearScaling": LINEAR_SCALING,
         "monthSeconds": MONTH_S,
         "productsInLayer": products_in_mlp(Extras()),
+        "depthLaws": list(laws.DEPTH_LAWS),
         "batchLaws": [
             {"name": law.name, "rounding": law.rounding} for law in laws.BATCH_LAWS.values()
         ],
