@@ -86,6 +86,13 @@ def test_draws_of_one_belief_do_not_depend_on_the_others():
     assert abs(np.corrcoef(together["b_0"], together["t"])[0, 1]) < 0.15
 
 
+def test_draws_do_not_depend_on_the_table_of_symbols():
+    """The first draw of the latency, as the book has it, and of a symbol without a stream of its own."""
+    assert sample([BY_SYMBOL["ell"]], 1)["ell"][0] == pytest.approx(5.71365096962802e-06, rel=1e-12)
+    unknown = Assumption("S", "uniform", 0.0, 1.0, 0.5, "", "")
+    assert sample([unknown], 1)["S"][0] == pytest.approx(0.7533875651456514, rel=1e-12)
+
+
 def test_a_million_draws_take_seconds_at_most():
     for limit in LIMITS:
         limit_flop(limit, {})  # compiled once

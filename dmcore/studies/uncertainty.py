@@ -15,6 +15,7 @@ from math import log
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import sympy as sp
@@ -59,6 +60,12 @@ LIMITS: Mapping[str, str] = MappingProxyType(
 #: The run from which growth is counted.
 LATEST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
+#: Numbers of the streams of draws; that of another symbol is made of its name. No symbol's draws change when
+#: the table of symbols does.
+_STREAMS: Mapping[str, int] = MappingProxyType(
+    {"r": 4, "t": 5, "g": 8, "L_0": 16, "b_0": 18, "alpha": 26, "F": 28}
+    | {"beta_hbm": 29, "beta_net": 30, "ell": 36}
+)
 _SHAPES = ("lognormal", "uniform")
 #: Standard deviations from the middle of a normal distribution to its 95 % point.
 _Z95 = NormalDist().inv_cdf(0.95)
@@ -225,14 +232,8 @@ def _needed(limit: str) -> frozenset[str]:
 def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM") -> Any:
     """T_crit or T_limit in FLOP, from values of the symbols that it needs; others are passed over.
 
-    Parameters
-    ----------
-    limit
-        ``"critical"`` or ``"latency"``.
-    values
-        Numbers or arrays by symbol name, such as :func:`sample` draws.
-    gpu
-        Whose :func:`baseline` is taken for what ``values`` lacks.
+    Values are numbers or arrays by symbol name, such as :func:`sample` draws. What they lack is taken from
+    the GPU's :func:`baseline`.
 
     Examples
     --------
@@ -266,9 +267,9 @@ def sample(
     names = [belief.symbol for belief in beliefs]
     if len(set(names)) < len(names):
         raise ValueError(f"beliefs must be of different symbols, got {', '.join(names)}")
-    order = list(SYMBOLS)
+    streams = {name: _STREAMS.get(name, crc32(name.encode())) for name in names}
     return {
-        belief.symbol: belief.draw(np.random.default_rng([seed, order.index(belief.symbol)]), draws)
+        belief.symbol: belief.draw(np.random.default_rng([seed, streams[belief.symbol]]), draws)
         for belief in beliefs
     }
 
