@@ -12,6 +12,7 @@ from dmcore.bottlenecks import limits, network
 from dmcore.hardware.catalog import GPUS
 from dmcore.models.model import Extras
 from dmcore.simulator.sweep import sweep
+from dmcore.studies.change import MEASURES
 from dmcore.studies.corrections import (
     BASELINE,
     CORRECTIONS,
@@ -120,17 +121,16 @@ def test_headline_of_the_h100():
     base, found = headline("H100 SXM"), run_of("H100 SXM")
     assert base.first_below_flop == found.linear_scaling_end
     assert base.last_run_flop == found.training_flop[-1]
-    assert base.first_below_flop < base.scaling_end_flop < base.last_above_flop
-    assert set(base.decades_from(base).values()) == {0.0}
+    assert base.first_below_flop < base.linear_flop < base.last_above_flop
     attended = headline("H100 SXM", BY_NAME["attention, 2,048 tokens"])
-    change = attended.decades_from(base)
+    change = {name: attended.decades_over(base, name) for name in MEASURES}
     assert change["critical_flop"] == pytest.approx(-0.6, abs=0.01)
     assert all(each < -0.1 for each in change.values())
 
 
 def test_recomputation_is_measured_against_its_own_ceiling():
     again = headline("H100 SXM", BY_NAME["activations recomputed"])
-    assert again.first_utilization < 0.76 * 0.7
+    assert again.found.utilization[0] < 0.76 * 0.7
     assert again.first_below_flop > 1e28
 
 

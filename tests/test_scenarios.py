@@ -188,18 +188,18 @@ def test_two_changes_can_be_worth_more_than_their_sum(table) -> None:
 def test_latency_limit_is_close_above_the_last_run(table) -> None:
     for one in table:
         if one.limit_flop is not None and not one.out_of_widths:
-            assert 0.5 < one.last_run_flop / one.limit_flop < 1, one.scenario.name
+            assert 0.5 < one.last_run_flop / one.limit_flop < 1, one.change.name
 
 
 def test_what_is_unknown_infinite_or_unfinished_says_so(table) -> None:
     assert table["experts"].critical_flop is None
     assert table.gain("experts", "critical_flop") is None
     assert table["infinite network"].critical_flop == math.inf
-    assert [one.scenario.name for one in table if one.out_of_widths] == ["192 layers, DeepSeek"]
+    assert [one.change.name for one in table if one.out_of_widths] == ["192 layers, DeepSeek"]
 
 
 def test_table_is_ranked_by_single_changes(table) -> None:
-    ranked = [one.scenario.name for one in table.ranked()]
+    ranked = [one.change.name for one in table.ranked()]
     assert ranked[:2] in (["1 year", "infinite network"], ["infinite network", "1 year"])
     assert ranked[-1] == "batch of 4 Mi tokens"
     assert not {"as it is", "network, latency by 10"} & set(ranked)
@@ -210,7 +210,7 @@ def test_table_as_text_and_as_html(table) -> None:
     assert len(lines) == 1 + len(table)
     assert len({len(line) for line in lines[1:]}) == 1
     for one, line in zip(table, lines[2:], strict=True):
-        assert line.startswith(one.scenario.name)
+        assert line.startswith(one.change.name)
     cells = lines[2 + NAMES.index("network × 10")].removeprefix("network × 10").split()
     assert cells[0] == "4.6e32"
     assert cells[5:] == ["+4.3", "+1.2", "+0.0", "+0.0"]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from dmcore.chapters.common import DATA_SHEET_GPUS
@@ -18,12 +17,13 @@ from dmcore.show.grid import Choice, GridFigure, Runs
 from dmcore.show.labels import label_line
 from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis
 from dmcore.simulator.ends import LINEAR_SCALING, on_falling_fit
-from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, Headline, headline, run_of
+from dmcore.studies.change import Outcome
+from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, headline, run_of
 
 __all__ = ["changes", "options", "utilizations"]
 
 #: Figures of a headline that are drawn: label and colour.
-_WASTE = {"critical_flop": ("T_crit", COLORS[0]), "scaling_end_flop": ("simulator", COLORS[1])}
+_WASTE = {"critical_flop": ("T_crit", COLORS[0]), "linear_flop": ("simulator", COLORS[1])}
 _WALL = {"limit_flop": ("T_limit", COLORS[0]), "last_run_flop": ("simulator", COLORS[1])}
 
 
@@ -41,8 +41,8 @@ def changes(gpu: str = "H100 SXM") -> SvgFigure:
         if found.limit_flop != base.limit_flop or found.last_run_flop != base.last_run_flop
     }
     told = "; ".join(
-        f"{each.name} {found.critical_flop / base.critical_flop:.2f} and "
-        f"{(found.scaling_end_flop or np.nan) / (base.scaling_end_flop or np.nan):.2f}"
+        f"{each.name} {_times(found, base, 'critical_flop'):.2f} and "
+        f"{_times(found, base, 'linear_flop'):.2f}"
         for each, found in all_of_them.items()
     )
     alt = (
@@ -60,11 +60,16 @@ def changes(gpu: str = "H100 SXM") -> SvgFigure:
         return finish()
 
 
+def _times(found: Outcome, base: Outcome, measure: str) -> float:
+    decades = found.decades_over(base, measure)
+    return float("nan") if decades is None else float(10**decades)
+
+
 def _rows(
     axes: Axes,
     title: str,
-    found: Mapping[Correction, Headline],
-    base: Headline,
+    found: Mapping[Correction, Outcome],
+    base: Outcome,
     drawn: Mapping[str, tuple[str, str]],
 ) -> None:
     axes.set_title(title, loc="left")

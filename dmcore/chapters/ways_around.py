@@ -22,8 +22,8 @@ from dmcore.show.labels import label_line
 from dmcore.show.plots import SvgFigure, canvas
 from dmcore.simulator.ends import on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep
-from dmcore.studies.change import WIDTHS, own_laws
-from dmcore.studies.scenarios import Outcome, ScenarioTable
+from dmcore.studies.change import WIDTHS, Outcome, own_laws
+from dmcore.studies.scenarios import ScenarioTable
 
 __all__ = ["combinations", "durations", "ends", "ranking", "shallow_and_wide"]
 
@@ -62,11 +62,11 @@ def _ranked(table: ScenarioTable, picture: str) -> SvgFigure:
     moved = [
         one for one in ordered if abs(gain(one) or 0.0) > 0.04 or abs(gain(one, closed) or 0) > 0.04
     ]
-    still = sum(one.scenario.changes == 1 for one in ordered if one not in moved)
-    single = [one for one in moved if one.scenario.changes == 1]
-    joint = [one for one in moved if one.scenario.changes > 1]
+    still = sum(one.change.changes == 1 for one in ordered if one not in moved)
+    single = [one for one in moved if one.change.changes == 1]
+    joint = [one for one in moved if one.change.changes > 1]
     told = "; ".join(
-        f"{one.scenario.name} {_told(gain(one))} ({_told(gain(one, closed))})"
+        f"{one.change.name} {_told(gain(one))} ({_told(gain(one, closed))})"
         for one in (*single, *joint)
     )
     alt = (
@@ -85,10 +85,10 @@ def _ranked(table: ScenarioTable, picture: str) -> SvgFigure:
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, one in rows:
             _draw_row(axes, row, one, table, simulated, closed)
-        axes.set_yticks([row for row, _ in rows], [one.scenario.name for _, one in rows])
+        axes.set_yticks([row for row, _ in rows], [one.change.name for _, one in rows])
         axes.tick_params(axis="y", length=0)
         for tick, (_, one) in zip(axes.get_yticklabels(), rows, strict=True):
-            tick.set_color(_KIND_COLORS[one.scenario.kind])
+            tick.set_color(_KIND_COLORS[one.change.kind])
         others = f"{still} others: none" if still else ""
         for row, text in (
             (-1, "one change"),
@@ -106,7 +106,7 @@ def _ranked(table: ScenarioTable, picture: str) -> SvgFigure:
 def _draw_row(
     axes: Axes, row: int, one: Outcome, table: ScenarioTable, simulated: str, closed: str
 ) -> None:
-    color = _KIND_COLORS[one.scenario.kind]
+    color = _KIND_COLORS[one.change.kind]
     found, formula = (one.decades_over(table.baseline, name) for name in (simulated, closed))
     beyond = [decades for decades in (found, formula) if decades is not None and decades > _HIGH]
     if beyond:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 import sympy as sp
@@ -21,8 +22,10 @@ from dmcore.bottlenecks import latency, limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
-from dmcore.models.laws import SIMULATOR_YEAR_S, BatchLaw, ShapeLaw, effective_alpha
+from dmcore.models.laws import PASSES, SIMULATOR_YEAR_S, BatchLaw, ShapeLaw, effective_alpha
 from dmcore.models.model import Extras
+from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above, on_falling_fit
+from dmcore.simulator.step import TrainingStep
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
 __all__ = [
@@ -31,6 +34,9 @@ __all__ = [
     "PAPERS_FROM_2048",
     "WIDTHS",
     "Change",
+    "Lever",
+    "MEASURES",
+    "Outcome",
     "closed_form_latency_s",
     "own_laws",
     "round_widths",
@@ -129,6 +135,11 @@ class Change:
             return "model"
         return "hardware" if {"batch", "years"}.isdisjoint(self.differs) else "run"
 
+    @property
+    def counted(self) -> float:
+        """Share of a step's arithmetic that counts as training: less than 1 if layers go forward twice."""
+        return PASSES / (self.extras.forward_passes + PASSES - 1)
+
     def applied_to(self, gpu: GPU | str = "H100 SXM") -> GPU:
         """The accelerator with the change."""
         if self.gpu is None:
@@ -181,6 +192,35 @@ class Change:
 
 #: Nothing changed.
 BASELINE = Change("as it is", "The paper's baseline: H100s, three months, dense.", changes=0)
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A change that comes in sizes: a factor that is 1 in the baseline.
+
+    Attributes
+    ----------
+    name : str
+        In words.
+    at : callable
+        factor -> :class:`Change`.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.variants import faster_l2
+    >>> lever = Lever.of_gpu("L2", faster_l2)
+    >>> lever.at(2).applied_to("H100 SXM").name
+    'H100 SXM, L2 x 2'
+    """
+
+    name: str
+    at: Callable[[float], Change]
+
+    @classmethod
+    def of_gpu(cls, name: str, variant: Callable[[GPU, float], GPU], **others: Any) -> Self:
+        """A lever that makes (GPU, factor) another accelerator; with what a kind of lever has besides."""
+        made = lambda by: Change(f"{name}, {by:g}", gpu=lambda gpu: variant(gpu, by))  # noqa: E731
+        return cls(name, made, **others)
 
 
 def together(name: str, words: str, *parts: Change) -> Change:
@@ -236,6 +276,95 @@ def swept(
 @lru_cache(maxsize=128)
 def _swept(arguments: tuple[tuple[str, Any], ...]) -> Sweep:
     return sweep(**dict(arguments))
+
+
+#: What a change is measured by, in words; the attributes of :class:`Outcome`.
+MEASURES: Mapping[str, str] = MappingProxyType(
+    {
+        "critical_flop": "T_crit, closed form",
+        "linear_flop": "linear scaling ends, simulator",
+        "limit_flop": "T_limit, closed form",
+        "last_run_flop": "last run, simulator",
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a change; FLOP. Infinite where nothing ends, None where nothing is known.
+
+    Attributes
+    ----------
+    change : Change
+        The question.
+    found : Sweep
+        The sweep of the simulator.
+    gpu : str or GPU
+        The accelerator that was changed.
+
+    Examples
+    --------
+    >>> outcome = Outcome(BASELINE, swept(BASELINE))
+    >>> f"{outcome.linear_flop:.1e}", f"{outcome.critical_flop:.1e}"
+    ('5.5e+28', '2.5e+28')
+    """
+
+    change: Change
+    found: Sweep
+    gpu: str | GPU = "H100 SXM"
+
+    @cached_property
+    def critical_flop(self) -> float | None:
+        """T_crit of the closed form; None if it does not cover the change."""
+        return self.change.critical_flop(self.gpu)
+
+    @cached_property
+    def limit_flop(self) -> float | None:
+        """T_limit of the closed form; None if it does not cover the change."""
+        return self.change.limit_flop(self.gpu)
+
+    @property
+    def first_below_flop(self) -> float | None:
+        """The first run that is not in linear scaling (:mod:`dmcore.simulator.ends`)."""
+        return first_run_below(self.found, LINEAR_SCALING * self.change.counted)
+
+    @property
+    def last_above_flop(self) -> float | None:
+        """The last run that is in linear scaling."""
+        return last_run_above(self.found, LINEAR_SCALING * self.change.counted)
+
+    @property
+    def linear_flop(self) -> float | None:
+        """Where linear scaling ends by the smoothed utilization."""
+        return on_falling_fit(self.found, LINEAR_SCALING * self.change.counted)
+
+    @property
+    def last_run_flop(self) -> float:
+        """The largest run that ends in time."""
+        return float(self.found.training_flop[-1])
+
+    @property
+    def out_of_widths(self) -> bool:
+        """Whether the sweep stopped because there was no wider model to try, and not by the physics."""
+        return not self.found.ended_by
+
+    def run_at_end(self, beyond: int = 0) -> TrainingStep:
+        """The run of the sweep nearest to the end of linear scaling, or so many runs beyond it.
+
+        Raises
+        ------
+        ValueError
+            If the sweep does not reach that end.
+        """
+        if self.linear_flop is None:
+            raise ValueError(f"change must leave linear scaling, got {self.change.name!r}")
+        apart = np.abs(np.log(self.found.training_flop / self.linear_flop))
+        return self.found.steps[min(int(np.argmin(apart)) + beyond, len(self.found) - 1)]
+
+    def decades_over(self, other: Outcome, measure: str) -> float | None:
+        """Orders of magnitude by which a measure is above that of another outcome."""
+        mine, theirs = getattr(self, measure), getattr(other, measure)
+        return None if mine is None or theirs is None else float(np.log10(mine / theirs))
 
 
 def closed_form_latency_s(gpu: GPU) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
-from types import MappingProxyType
 
 import numpy as np
 import sympy as sp
@@ -30,18 +29,16 @@ from dmcore.hardware.gpu import GPU
 from dmcore.models import attention
 from dmcore.models.model import Extras
 from dmcore.simulator import attention_messages
-from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above, on_falling_fit
 from dmcore.simulator.pipeline import microbatches_needed
 from dmcore.simulator.sweep import D_MODELS, Sweep
 from dmcore.simulator.times import activation_bytes, products_in_attention, products_in_mlp
 from dmcore.simulator.traffic import hand_over_latency
-from dmcore.studies.change import Change, swept
+from dmcore.studies.change import Change, Outcome, swept
 
 __all__ = [
     "BASELINE",
     "CORRECTIONS",
     "Correction",
-    "Headline",
     "anchor_effect",
     "computed_once",
     "critical_flop",
@@ -96,11 +93,6 @@ class Correction(Change):
         rates = self.exact_words or self.whole_memory_bandwidth or self.useful_rate
         more = self.extras.attention or self.extras.forward_passes > 1
         return rates or more or self.anchored_in_flop
-
-    @property
-    def counted(self) -> float:
-        """Share of a step's arithmetic that counts as training: less than 1 if layers go forward twice."""
-        return network.PASSES / (self.extras.forward_passes + network.PASSES - 1)
 
     def critical_flop(self, gpu: GPU | str = "H100 SXM") -> float:
         """:func:`critical_flop` with the correction."""
@@ -382,52 +374,9 @@ def most_hidden_latency(gpu: GPU | str, extras: Extras = Extras()) -> tuple[floa
     return float(waits), microbatches_needed(1, True) * products * gpu.matmul_latency_s
 
 
-@dataclass(frozen=True)
-class Headline:
-    """The numbers that a correction may move; FLOP.
+def headline(gpu: GPU | str, correction: Correction = BASELINE) -> Outcome:
+    """What becomes of a GPU, dense models, with a correction.
 
-    Attributes
-    ----------
-    critical_flop, limit_flop : float
-        The closed forms T_crit and T_limit.
-    first_below_flop, last_above_flop : float or None
-        The first run of the sweep that uses no more than 0.8 of the useful rate, and the last that uses
-        more. Work done twice is allowed for: with layers computed again it is 0.8 of three quarters.
-    scaling_end_flop : float or None
-        The same crossing read off the smoothed sweep (:func:`dmcore.simulator.ends.on_falling_fit`).
-    last_run_flop : float
-        The last run that ends in time.
-    first_utilization : float
-        Share of the peak that the first run reaches.
+    Work done twice is allowed for: with layers computed again linear scaling ends at 0.8 of three quarters.
     """
-
-    critical_flop: float
-    limit_flop: float
-    first_below_flop: float | None
-    last_above_flop: float | None
-    scaling_end_flop: float | None
-    last_run_flop: float
-    first_utilization: float
-
-    def decades_from(self, other: Headline) -> Mapping[str, float | None]:
-        """Powers of ten by which each figure lies above another headline's."""
-        changes: dict[str, float | None] = {}
-        for name in ("critical_flop", "limit_flop", "scaling_end_flop", "last_run_flop"):
-            ours, theirs = getattr(self, name), getattr(other, name)
-            changes[name] = float(np.log10(ours / theirs)) if ours and theirs else None
-        return MappingProxyType(changes)
-
-
-def headline(gpu: GPU | str, correction: Correction = BASELINE) -> Headline:
-    """The figures of a GPU, dense models, with a correction."""
-    found = run_of(gpu, correction)
-    level = LINEAR_SCALING * correction.counted
-    return Headline(
-        critical_flop=critical_flop(gpu, correction),
-        limit_flop=limit_flop(correction),
-        first_below_flop=first_run_below(found, level),
-        last_above_flop=last_run_above(found, level),
-        scaling_end_flop=on_falling_fit(found, level),
-        last_run_flop=float(found.training_flop[-1]),
-        first_utilization=float(found.utilization[0]),
-    )
+    return Outcome(correction, run_of(gpu, correction), gpu)

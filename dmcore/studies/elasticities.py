@@ -7,7 +7,7 @@ The simulator's are taken from sweeps of variants of the H100, as finite differe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from types import MappingProxyType
@@ -29,7 +29,7 @@ from dmcore.hardware.variants import (
 )
 from dmcore.models.laws import BATCH_LAWS, BatchLaw
 from dmcore.simulator.ends import first_run_below, on_falling_fit
-from dmcore.studies.change import FROM_2048, Change, own_laws, swept
+from dmcore.studies.change import FROM_2048, Change, Lever, own_laws, swept
 
 __all__ = [
     "ASSUMPTIONS",
@@ -37,7 +37,7 @@ __all__ = [
     "ElasticityTable",
     "FACTORS",
     "LEVERS",
-    "Lever",
+    "LimitLever",
     "Response",
     "decades_per_alpha",
     "elasticity_table",
@@ -78,15 +78,6 @@ class ElasticityTable:
         check_choice("name", name, found)
         (symbol,) = symbols("alpha")
         return float(found[name].subs(symbol, alpha))
-
-    def __str__(self) -> str:
-        lines = [f"{'':10s}{'T_crit':>18s}{'T_limit':>18s}   meaning"]
-        for name in self.critical:
-            lines.append(
-                f"{name:10s}{self.critical[name]!s:>18s}{self.latency[name]!s:>18s}"
-                f"   {SYMBOLS[name].description}"
-            )
-        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"<elasticities of both limits in {len(self.critical)} assumptions>"
@@ -163,19 +154,15 @@ def decades_per_alpha() -> sp.Expr:
 
 
 @dataclass(frozen=True)
-class Lever:
-    """An assumption of the simulator that a factor changes for the better, if it is above 1.
+class LimitLever(Lever):
+    """A lever on a symbol of the closed forms; a factor above 1 is for the better.
 
     Attributes
     ----------
-    name : str
-        In words.
     symbol : str
         The symbol of the closed forms.
     sign : int
         1 if the factor multiplies the symbol, -1 if it divides it.
-    at : callable
-        factor -> the :class:`~dmcore.studies.change.Change`.
 
     Examples
     --------
@@ -183,21 +170,12 @@ class Lever:
     (0.5, 2.13)
     """
 
-    name: str
     symbol: str
-    sign: int
-    at: Callable[[float], Change]
+    sign: int = 1
 
     def closed_form(self, limit: str) -> float:
         """The elasticity of a closed form in the factor, with the simulator's own alpha."""
         return self.sign * elasticity_table().at(limit, self.symbol, own_laws()["alpha"])
-
-
-def _of_gpu(name: str, symbol: str, sign: int, variant: Callable[[GPU, float], GPU]) -> Lever:
-    """A lever of the accelerator."""
-    return Lever(
-        name, symbol, sign, lambda by: Change(f"{name}, {by:g}", gpu=lambda gpu: variant(gpu, by))
-    )
 
 
 @lru_cache(maxsize=64)
@@ -212,18 +190,24 @@ def _batch_law(factor: float, exponent_change: float = 0.0) -> BatchLaw:
     )
 
 
+_of_gpu = LimitLever.of_gpu
+
 #: The levers by name, read-only.
-LEVERS: Mapping[str, Lever] = MappingProxyType(
+LEVERS: Mapping[str, LimitLever] = MappingProxyType(
     {
         lever.name: lever
         for lever in (
-            _of_gpu("network", "beta_net", 1, faster_network),
-            _of_gpu("outer network", "beta_net", 1, partial(faster_network, outermost_only=True)),
-            _of_gpu("HBM", "beta_hbm", 1, faster_memory),
-            _of_gpu("lower latency", "ell", -1, lower_latency),
-            _of_gpu("slower arithmetic", "F", -1, lambda gpu, by: faster_clock(gpu, 1 / by)),
-            Lever("duration", "t", 1, lambda by: Change(f"duration, {by:g}", years=0.25 * by)),
-            Lever("batch", "b_0", 1, lambda by: Change(f"batch, {by:g}", batch=_batch_law(by))),
+            _of_gpu("network", faster_network, symbol="beta_net"),
+            _of_gpu(
+                "outer network", partial(faster_network, outermost_only=True), symbol="beta_net"
+            ),
+            _of_gpu("HBM", faster_memory, symbol="beta_hbm"),
+            _of_gpu("lower latency", lower_latency, symbol="ell", sign=-1),
+            _of_gpu(
+                "slower arithmetic", lambda gpu, by: faster_clock(gpu, 1 / by), symbol="F", sign=-1
+            ),
+            LimitLever("duration", lambda by: Change(f"duration, {by:g}", years=0.25 * by), "t"),
+            LimitLever("batch", lambda by: Change(f"batch, {by:g}", batch=_batch_law(by)), "b_0"),
         )
     }
 )

@@ -6,9 +6,9 @@ closed forms and to the simulator, and held against the runs of their time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache, cached_property, partial
+from functools import cached_property, lru_cache, partial
 from math import prod
 from types import MappingProxyType
 
@@ -27,7 +27,7 @@ from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies import growth
-from dmcore.studies.change import PAPERS_FROM_2048
+from dmcore.studies.change import PAPERS_FROM_2048, Lever
 
 __all__ = [
     "ALEXNET",
@@ -107,7 +107,7 @@ GENERATIONS: Mapping[str, Generation] = MappingProxyType(
 # ---------------------------------------------------------------------------------- the simulator
 
 
-@cache
+@lru_cache(maxsize=64)
 def runs_of(gpu: GPU, min_utilization: float = 0.001) -> Sweep:
     """The sweep of dense models on a GPU, down to a utilization of ``min_utilization``.
 
@@ -178,12 +178,17 @@ def gtx_580_run(gpu: GPU | None = None) -> TrainingStep:
 # ------------------------------------------------------------------------------- changed hardware
 
 #: What can be changed by a factor, and how.
-CHANGES: Mapping[str, Callable[[GPU, float], GPU]] = MappingProxyType(
+CHANGES: Mapping[str, Lever] = MappingProxyType(
     {
-        "L2 bandwidth": variants.faster_l2,
-        "registers": variants.more_registers,
-        "latencies": lambda gpu, factor: variants.lower_latency(gpu, 1 / factor),
-        "network beyond the node": partial(variants.faster_network, outermost_only=True),
+        lever.name: lever
+        for lever in (
+            Lever.of_gpu("L2 bandwidth", variants.faster_l2),
+            Lever.of_gpu("registers", variants.more_registers),
+            Lever.of_gpu("latencies", lambda gpu, by: variants.lower_latency(gpu, 1 / by)),
+            Lever.of_gpu(
+                "network beyond the node", partial(variants.faster_network, outermost_only=True)
+            ),
+        )
     }
 )
 
@@ -199,7 +204,7 @@ def changed(gpu: GPU, what: str, factor: float) -> GPU:
     """
     check_choice("what", what, CHANGES)
     check_positive("factor", factor, finite=True)
-    return replace(CHANGES[what](gpu, factor), name=gpu.name)
+    return replace(CHANGES[what].at(factor).applied_to(gpu), name=gpu.name)
 
 
 def inner_reach(gpu: GPU) -> float:

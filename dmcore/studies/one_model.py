@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.symbols import symbols
@@ -79,7 +79,7 @@ def equations() -> Mapping[str, Equation]:
     return {equation.label: equation for equation in found}
 
 
-@cache
+@lru_cache(maxsize=16)
 def best_splits(
     gpu: str = "H100 SXM", d_model: int = WIDTH, low: int = 9, high: int = 23
 ) -> Mapping[int, TrainingStep]:

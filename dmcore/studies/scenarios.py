@@ -7,7 +7,7 @@ the same question. A new scenario is an entry of the tuple below, and appears in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -20,30 +20,13 @@ from dmcore.algebra.tables import html_table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.variants import faster_memory, faster_network, lower_latency, with_words
 from dmcore.models.laws import ShapeLaw
-from dmcore.simulator.ends import first_run_below, last_run_above, on_falling_fit
-from dmcore.simulator.step import TrainingStep
-from dmcore.simulator.sweep import Sweep
-from dmcore.studies.change import BASELINE, Change, swept, together
+from dmcore.studies.change import BASELINE, MEASURES, Change, Outcome, swept, together
 
 __all__ = [
-    "MEASURES",
     "SCENARIOS",
-    "Outcome",
     "ScenarioTable",
-    "evaluate_scenario",
     "headline_table",
 ]
-
-#: What a scenario is measured by, in words; the attributes of :class:`Outcome`.
-MEASURES: Mapping[str, str] = MappingProxyType(
-    {
-        "critical_flop": "T_crit, closed form",
-        "linear_flop": "linear scaling ends, simulator",
-        "limit_flop": "T_limit, closed form",
-        "last_run_flop": "last run, simulator",
-    }
-)
-
 
 # --------------------------------------------------------------------------------- the scenarios
 
@@ -176,65 +159,6 @@ SCENARIOS: Mapping[str, Change] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a scenario; FLOP. Infinite where nothing ends, None where nothing is known.
-
-    Attributes
-    ----------
-    scenario : Change
-        The question.
-    found : Sweep
-        The sweep of the simulator.
-    critical_flop, limit_flop : float or None
-        T_crit and T_limit of the closed forms; None if they do not cover the scenario.
-    first_below_flop, last_above_flop : float or None
-        First run of the sweep that uses at most 0.8 of the useful rate, and last that uses more; None
-        if there is none.
-    linear_flop : float or None
-        Where linear scaling ends by the smoothed utilization, see
-        :func:`dmcore.simulator.ends.on_falling_fit`.
-    last_run_flop : float
-        The largest run of the sweep that ends in time.
-    out_of_widths : bool
-        Whether the sweep stopped because there was no wider model to try, and not by the physics.
-    """
-
-    scenario: Change
-    found: Sweep
-    critical_flop: float | None
-    limit_flop: float | None
-    first_below_flop: float | None
-    last_above_flop: float | None
-    linear_flop: float | None
-    last_run_flop: float
-    out_of_widths: bool
-
-    def run_at_end(self, beyond: int = 0) -> TrainingStep:
-        """The run of the sweep nearest to the end of linear scaling, or so many runs beyond it.
-
-        Raises
-        ------
-        ValueError
-            If the sweep does not reach that end.
-        """
-        if self.linear_flop is None:
-            raise ValueError(f"scenario must leave linear scaling, got {self.scenario.name!r}")
-        apart = np.abs(np.log(self.found.training_flop / self.linear_flop))
-        return self.found.steps[min(int(np.argmin(apart)) + beyond, len(self.found) - 1)]
-
-    def decades_over(self, other: Outcome, measure: str) -> float | None:
-        """Orders of magnitude by which a measure is above that of another outcome.
-
-        Raises
-        ------
-        AttributeError
-            If the measure is unknown.
-        """
-        mine, theirs = getattr(self, measure), getattr(other, measure)
-        return None if mine is None or theirs is None else float(np.log10(mine / theirs))
-
-
-@dataclass(frozen=True)
 class ScenarioTable:
     """Outcomes, and their changes against the first of them, the baseline.
 
@@ -247,7 +171,7 @@ class ScenarioTable:
     def __post_init__(self) -> None:
         if not self.outcomes:
             raise ValueError("outcomes must be at least one, got none")
-        found = {outcome.scenario.name: outcome for outcome in self.outcomes}
+        found = {outcome.change.name: outcome for outcome in self.outcomes}
         object.__setattr__(self, "_by_name", MappingProxyType(found))
 
     def __getitem__(self, name: str) -> Outcome:
@@ -272,7 +196,7 @@ class ScenarioTable:
 
     def ranked(self, measure: str = "linear_flop") -> tuple[Outcome, ...]:
         """The outcomes of single changes, the largest gain first."""
-        single = [one for one in self.outcomes if one.scenario.changes == 1]
+        single = [one for one in self.outcomes if one.change.changes == 1]
         return tuple(
             sorted(single, key=lambda one: -(one.decades_over(self.baseline, measure) or 0.0))
         )
@@ -286,13 +210,11 @@ class ScenarioTable:
             *flop, last = _flop(one)
             last_run = (">" if one.out_of_widths else "") + _text(last)
             changes = [_change(one.decades_over(self.baseline, name)) for name in MEASURES]
-            lines.append(
-                f"{one.scenario.name:26s}" + _aligned(map(_text, flop), [last_run], changes)
-            )
+            lines.append(f"{one.change.name:26s}" + _aligned(map(_text, flop), [last_run], changes))
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} scenarios, from {self.baseline.scenario.name!r}>"
+        return f"<{len(self)} scenarios, from {self.baseline.change.name!r}>"
 
     def _repr_html_(self) -> str:
         numbers = ("T_crit", "first run below", "last run above", "T_limit", "last run")
@@ -306,8 +228,8 @@ class ScenarioTable:
             "Where each scenario's GPUs start to wait and where its runs end, and the change against "
             "the first row. ≥: the sweep ran out of widths."
         )
-        rows = [(one.scenario.name, *self._cells(one)) for one in self.outcomes]
-        return html_table(rows, head, caption, [one.scenario.words for one in self.outcomes])
+        rows = [(one.change.name, *self._cells(one)) for one in self.outcomes]
+        return html_table(rows, head, caption, [one.change.words for one in self.outcomes])
 
     def _cells(self, one: Outcome) -> list[str]:
         figures = [_written(flop) for flop in _flop(one)]
@@ -359,49 +281,17 @@ def _change(decades: float | None) -> str:
     return "inf" if np.isinf(decades) else f"{decades + 0.0:+.1f}".replace("-0.0", "+0.0")
 
 
-def evaluate_scenario(scenario: Change) -> Outcome:
-    """A scenario by the closed forms and by a sweep of the simulator.
+def headline_table(names: Iterable[str] = tuple(SCENARIOS)) -> ScenarioTable:
+    """Scenarios evaluated, the first as the baseline: the table that sums up the book. Takes some seconds.
 
     Examples
     --------
-    >>> found = evaluate_scenario(SCENARIOS["as it is"])
-    >>> f"{found.linear_flop:.1e}", f"{found.critical_flop:.1e}"
-    ('5.5e+28', '2.5e+28')
+    >>> table = headline_table(("as it is", "network × 10"))
+    >>> round(table.gain("network × 10", "critical_flop"), 2)
+    4.26
     """
-    found = swept(scenario)
-    return Outcome(
-        scenario=scenario,
-        found=found,
-        critical_flop=scenario.critical_flop(),
-        limit_flop=scenario.limit_flop(),
-        first_below_flop=first_run_below(found),
-        last_above_flop=last_run_above(found),
-        linear_flop=on_falling_fit(found),
-        last_run_flop=float(found.training_flop[-1]),
-        out_of_widths=not found.ended_by,
-    )
-
-
-def headline_table(
-    names: Iterable[str] | None = None,
-    evaluate_one: Callable[[Change], Outcome] = evaluate_scenario,
-) -> ScenarioTable:
-    """Every scenario evaluated: the table that sums up the book. Takes some seconds.
-
-    Parameters
-    ----------
-    names
-        Scenarios, of which the first is the baseline; all by default.
-    evaluate_one
-        How a scenario is evaluated.
-
-    Examples
-    --------
-    >>> headline_table(("as it is", "network × 10")).gain("network × 10", "critical_flop")
-    4.2578247968004135
-    """
-    chosen = tuple(SCENARIOS if names is None else names)
+    chosen = tuple(names)
     for name in chosen:
         if name not in SCENARIOS:
             raise ValueError(f"names must be of {', '.join(SCENARIOS)}, got {name!r}")
-    return ScenarioTable(tuple(evaluate_one(SCENARIOS[name]) for name in chosen))
+    return ScenarioTable(tuple(Outcome(SCENARIOS[name], swept(SCENARIOS[name])) for name in chosen))

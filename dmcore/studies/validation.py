@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
 
 import sympy as sp
@@ -224,7 +224,7 @@ class Comparison:
         return self.step.arithmetic_s / (self.step_s - self.parts["rest"])
 
 
-@cache
+@lru_cache(maxsize=128)
 def compare(run: MeasuredRun) -> Comparison:
     """What the simulator says of a measured run.
 
