@@ -163,6 +163,16 @@ def own_beliefs(
         return finish()
 
 
+#: What a reader doubts: symbol, label, and the factor of the start.
+_DOUBTS = (
+    ("beta_net", "Network bandwidth", 2),
+    ("b_0", "Batch", 2),
+    ("t", "Duration", 2),
+    ("ell", "Latency", 2),
+    ("F", "Arithmetic", 1.2),
+)
+
+
 def doubt_explorer() -> Explorer:
     """Both limits (FLOP) against alpha with bands that hold 90 %, for doubts that a reader sets."""
     bounds = {
@@ -209,13 +219,7 @@ def doubt_explorer() -> Explorer:
                     factor,
                     log=True,
                 )
-                for symbol, label, factor in (
-                    ("beta_net", "Network bandwidth", 2),
-                    ("b_0", "Batch", 2),
-                    ("t", "Duration", 2),
-                    ("ell", "Latency", 2),
-                    ("F", "Arithmetic", 1.2),
-                )
+                for symbol, label, factor in _DOUBTS
             ),
         ),
         bands=(
