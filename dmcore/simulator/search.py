@@ -65,10 +65,8 @@ Floats = NDArray[np.float64]
 
 #: Candidates that are laid out first, at most, to have a time to compare with.
 _FIRST_ROWS = 8
-
 #: Layouts that are timed at once, about: bounds the memory.
 _LAYOUTS_AT_ONCE = 2**15
-
 #: Times computed in another order agree to better than this: no candidate is dropped for rounding.
 _ROUNDING = 1 + 1e-9
 
@@ -249,15 +247,7 @@ def candidates(gpu: GPU | str, model: Model, n_gpu: int) -> Iterator[Parallelism
     They come in the order of slices of d_model, slices of d_ff, replicas; then schedules, those with a
     bubble first, of ascending microbatches; then layouts, by the ascending degrees in a node.
 
-    Parameters
-    ----------
-    gpu, model, n_gpu
-        See :func:`best_parallelism`.
-
-    Raises
-    ------
-    ValueError
-        See :func:`best_parallelism`; no candidate is no error here.
+    Arguments are those of :func:`best_parallelism`; no candidate is no error here.
 
     Examples
     --------
@@ -344,20 +334,14 @@ def smallest_cluster(
     """The best step of the smallest cluster on which a run ends in time.
 
     Clusters have experts * 2**i GPUs. The smallest that is tried would end in time at the useful
-    FLOP/s. It is doubled until the run ends in time, or until no larger cluster can be used to
-    ``min_utilization``: a step takes at least the latency of its matrix products in sequence, at any
-    size, while the arithmetic for each GPU halves.
+    FLOP/s; it is doubled until the run ends in time, or no larger one can be used well enough.
 
     Parameters
     ----------
-    gpu : GPU or str
-        A GPU or the name of a preset.
-    model : Model
-        The model and its batch.
+    gpu, model, zero_bubble_latency
+        See :func:`best_parallelism`.
     duration_years : float
         The time that the run may take, in years of 3.154e7 s.
-    zero_bubble_latency : bool
-        See :func:`~dmcore.simulator.step.training_step`.
     min_utilization : float
         Least utilization of interest, above 0.
 
@@ -365,8 +349,6 @@ def smallest_cluster(
     ------
     NothingFitsError
         A ValueError, if no cluster ends the run in time; the message says why.
-    ValueError
-        If the preset is unknown or a number out of range.
 
     Examples
     --------
@@ -402,11 +384,10 @@ def smallest_cluster(
 def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float) -> Iterator[int]:
     """Sizes to try, smallest first, among which no larger one can be used well enough.
 
-    From the size that would end the run in time at the useful FLOP/s, as in the paper. None is used well
-    enough once the arithmetic of a step at the peak rate is below that share of what it takes at least
-    (``latency_floor_s``), as it halves with each doubling; and none divide the model once there are
-    more GPUs than entries of a weight matrix times tokens, as a microbatch has at least one token for
-    each of the stages.
+    None is used well enough once the arithmetic of a step at the peak rate is below that share of what
+    it takes at least (``latency_floor_s``), as it halves with each doubling; and none divide the
+    model once there are more GPUs than entries of a weight matrix times tokens, as a microbatch has at
+    least one token for each of the stages.
     """
     floor_s = latency_floor_s(gpu, model)
     needed = model.training_flop / (duration_s * gpu.useful_flop_per_s)

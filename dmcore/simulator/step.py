@@ -284,7 +284,49 @@ def training_step(
     """
     gpu = get_gpu(gpu)
     _check_possible(gpu, model, parallelism)
-    n_gpu = float(parallelism.n_gpu)
+    n_gpu, K, v = (
+        float(value)
+        for value in (parallelism.n_gpu, parallelism.microbatches, parallelism.interleaving)
+    )
+    matmul = _matmul_s(gpu, model, parallelism)
+    step, moved = step_seconds(
+        gpu,
+        load_of(model),
+        n_gpu,
+        parallelism.columns(len(gpu.network)),
+        np.array([K]),
+        np.array([v]),
+        np.array([parallelism.zero_bubble]),
+        np.array([matmul]),
+        zero_bubble_latency,
+    )
+    activations = float(_activations(model, parallelism)) / n_gpu
+    ideal = value_of(
+        arithmetic_time(),
+        **model.work,
+        b=float(model.batch_tokens),
+        N_GPU=n_gpu,
+        F_peak=gpu.peak_flop_per_s,
+    )
+    stages = float(parallelism.pipeline_parallel)
+    idle = 0.0 if parallelism.zero_bubble else value_of(bubble_fraction(), N_PP=stages, K=K, v=v)
+    return TrainingStep(
+        gpu=gpu,
+        model=model,
+        parallelism=parallelism,
+        step_s=float(step[0]),
+        arithmetic_s=float(ideal),
+        matmul_s=matmul,
+        **{field.name: float(getattr(moved, field.name)[0]) for field in fields(moved)},
+        bubble_fraction=float(idle),
+        memory_bytes=float(_weights(model, parallelism)) / n_gpu + activations,
+        zero_bubble_latency=zero_bubble_latency,
+        activation_bytes=activations,
+    )
+
+
+def _matmul_s(gpu: GPU, model: Model, parallelism: Parallelism) -> float:
+    """Seconds of all matrix products of a step, those of attention as well."""
     ds, fs, tokens = shard(model, parallelism)
     extras = model.extras
     values = {
@@ -293,7 +335,6 @@ def training_step(
         "N_PP": float(parallelism.pipeline_parallel),
         "N_EP": float(parallelism.expert_parallel),
         "K": float(parallelism.microbatches),
-        "v": float(parallelism.interleaving),
     }
     layer = layer_seconds(
         gpu, float(ds), float(fs), float(tokens), model.word_bytes, extras.forward_passes
@@ -308,39 +349,7 @@ def training_step(
             attention_tokens(model, parallelism),
         )
         matmul += value_of(attention_step_time(), **values, t_attention=layer)
-    step, moved = step_seconds(
-        gpu,
-        load_of(model),
-        n_gpu,
-        parallelism.columns(len(gpu.network)),
-        np.array([values["K"]]),
-        np.array([values["v"]]),
-        np.array([parallelism.zero_bubble]),
-        np.array([matmul]),
-        zero_bubble_latency,
-    )
-    activations = float(_activations(model, parallelism)) / n_gpu
-    ideal = value_of(
-        arithmetic_time(),
-        **model.work,
-        b=float(model.batch_tokens),
-        N_GPU=n_gpu,
-        F_peak=gpu.peak_flop_per_s,
-    )
-    idle = 0.0 if parallelism.zero_bubble else float(value_of(bubble_fraction(), **values))
-    return TrainingStep(
-        gpu=gpu,
-        model=model,
-        parallelism=parallelism,
-        step_s=float(step[0]),
-        arithmetic_s=float(ideal),
-        matmul_s=float(matmul),
-        **{field.name: float(getattr(moved, field.name)[0]) for field in fields(moved)},
-        bubble_fraction=idle,
-        memory_bytes=float(_weights(model, parallelism)) / n_gpu + activations,
-        zero_bubble_latency=zero_bubble_latency,
-        activation_bytes=activations,
-    )
+    return float(matmul)
 
 
 def _weights(model: Model, parallelism: Parallelism) -> Any:

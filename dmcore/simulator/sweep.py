@@ -227,28 +227,14 @@ def sweep(
     ----------
     gpu : GPU or str
         A GPU or the name of a preset.
-    sparse : bool
-        Whether the models have experts.
-    batch_scaling : str or callable
-        A law by name (:data:`dmcore.models.laws.BATCH_LAWS`), a :class:`~dmcore.models.laws.BatchLaw`,
-        or any callable that takes ``(training_flop, experts, seq_len)`` and returns a whole number of
-        sequences, used as it is.
-    seq_len : int
-        Tokens in a sequence.
+    sparse, batch_scaling, seq_len, aspect_ratio, layer_law, sparsity_law, extras
+        Laws and figures of the models: see :meth:`dmcore.models.model.Model.from_laws`.
     duration_years : float
         Time for a run, in the simulation's years of 3.154e7 s.
     d_models : iterable of int, optional
         Widths, in the order to go through; the paper's (:data:`D_MODELS`) by default.
-    aspect_ratio : float
-        d_ff / d_model.
-    layer_law, sparsity_law : str or callable
-        A law by name (:data:`~dmcore.models.laws.DEPTH_LAWS`, ``SPARSITY_LAWS``), or a callable
-        (d_model, d_ff) -> whole number of layers, of experts; the paper's by default.
     word_bytes : int, optional
         Bytes in a word; those of the GPU by default.
-    extras : Extras, optional
-        Attention and activation memory, which the paper leaves out; nothing by default. See
-        :class:`dmcore.models.model.Extras`.
     zero_bubble_latency : bool
         See :func:`~dmcore.simulator.step.training_step`.
     min_utilization : float
@@ -261,6 +247,11 @@ def sweep(
     ------
     ValueError
         If an argument is out of range or a name unknown.
+
+    Examples
+    --------
+    >>> sweep("H100 SXM", d_models=(12288, 16384)).n_gpu.tolist()
+    [2048, 8192]
     """
     gpu = get_gpu(gpu)
     check_positive("duration_years", duration_years, finite=True)
