@@ -16,6 +16,10 @@ SITE := _build/html
 PORT ?= 8000
 JOBS ?= 2
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+# What checks the book's JavaScript, which the build does not need; make clean keeps it too.
+JS := book/_web/check
+JS_READY := $(JS)/node_modules/.ready
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(JS)
 BUILD := $(BIN)/jupyter-book build . -W -n --keep-going
 
 .PHONY: help
@@ -60,6 +64,20 @@ notebooks: env  ## Run every notebook and store it with its text outputs
 normalize: env  ## Bring every notebook to stored form without running it
 	$(BIN)/python tests/notebook_form.py --write $(NOTEBOOKS)
 
+$(JS_READY): $(JS)/package.json $(JS)/package-lock.json $(JS)/.npmrc | $(READY)
+	$(NPM) ci
+	@touch $@
+
+.PHONY: js
+js: env $(JS_READY)  ## Check the JavaScript: types, format and lint
+	$(NPM) run types
+	$(NPM) run format
+	$(NPM) run lint
+
+.PHONY: js-format
+js-format: env $(JS_READY)  ## Bring the JavaScript to the form that is checked
+	$(NPM) run write
+
 # Each check says when it starts and how long it took; all are run, and any that failed is named last.
 .PHONY: test
 test: env  ## Run all checks
@@ -73,6 +91,10 @@ test: env  ## Run all checks
 	rm -rf $(SITE); \
 	check "ruff" $(BIN)/ruff check .; \
 	check "mypy" $(BIN)/mypy; \
+	check "javascript: packages" $(MAKE) --no-print-directory $(JS_READY); \
+	check "javascript: types" env $(NPM) run types; \
+	check "javascript: format" env $(NPM) run format; \
+	check "javascript: lint" env $(NPM) run lint; \
 	check "stored form of notebooks" $(BIN)/python tests/notebook_form.py $(NOTEBOOKS); \
 	check "nbval" $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 		-p no:benchmark -n $(JOBS) --dist loadfile -q $(NOTEBOOKS); \
@@ -111,8 +133,9 @@ lock: env  ## Renew requirements.lock from requirements.txt
 	grep -v '^$$' _build/requirements.lock > requirements.lock
 
 .PHONY: web-lock
-web-lock: env  ## Renew the lock of the npm packages in book/_web
+web-lock: env  ## Renew the locks of the npm packages in book/_web
 	cd book/_web && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only
+	cd $(JS) && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only
 
 .PHONY: clean
 clean:  ## Remove what was built; the environment and the npm packages stay

@@ -381,6 +381,7 @@ def test_every_module_has_an_api_page(site, pages):
 
 
 def test_no_registry_host_in_locks():
-    for name in ("requirements.lock", "book/_web/package-lock.json"):
+    locks = ("book/_web/package-lock.json", "book/_web/check/package-lock.json")
+    for name in ("requirements.lock", *locks):
         assert "://registry" not in (ROOT / name).read_text("utf-8")
     assert shutil.which("node", path=str(Path(sys.executable).parent))

@@ -14,7 +14,11 @@ export function cluster(spec, frame) {
   const { columns, laws } = spec;
   const atStart = unpack(spec.runs);
   const fixed = spec.fixed.map(numbers);
-  const controls = makeControls(spec.groups.flatMap((group) => group.controls), {}, frame);
+  const controls = makeControls(
+    spec.groups.flatMap((group) => group.controls),
+    {},
+    frame,
+  );
   const { values } = controls;
   const menuOf = (symbol) => controls.menus.find((menu) => symbol in menu.options[menu.default]);
   const preset = menuOf("base");

@@ -195,7 +195,12 @@ export function readoutList(readouts) {
 
 /** Rows that are made only while they are looked at. */
 export function tableView(summary, label, make) {
-  const body = element("div", { class: "dm-table", tabindex: 0, role: "region", "aria-label": label });
+  const body = element("div", {
+    class: "dm-table",
+    tabindex: 0,
+    role: "region",
+    "aria-label": label,
+  });
   const details = element(
     "details",
     { class: "dm-details", toggle: () => fill() },
@@ -217,9 +222,7 @@ export function tableView(summary, label, make) {
         element(
           "tbody",
           {},
-          ...rows.map((row) =>
-            element("tr", {}, ...row.map((text) => element("td", {}, text))),
-          ),
+          ...rows.map((row) => element("tr", {}, ...row.map((text) => element("td", {}, text)))),
         ),
       ),
     );

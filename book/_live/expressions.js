@@ -106,7 +106,10 @@ export function expressions(spec, frame) {
     table() {
       const every = xs.map((_, index) => index).filter((index) => index % 10 === 0);
       return {
-        head: [x.title, ...lines.map((each) => (y.unit ? `${each.label} (${y.unit})` : each.label))],
+        head: [
+          x.title,
+          ...lines.map((each) => (y.unit ? `${each.label} (${y.unit})` : each.label)),
+        ],
         rows: every.map((index) => [
           readable(shownXs[index], 3),
           ...drawn.map((each) => readable(each.ys[index], 4)),

@@ -15,7 +15,9 @@ export function readable(value, digits = 3) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (value === 0) return "0";
-  const [mantissa, power] = Math.abs(value).toExponential(digits - 1).split("e");
+  const [mantissa, power] = Math.abs(value)
+    .toExponential(digits - 1)
+    .split("e");
   const exponent = Number(power);
   const sign = value < 0 ? "−" : "";
   if (exponent < -3 || exponent >= 6) return `${sign}${mantissa}${TIMES}10${superscript(exponent)}`;
@@ -43,10 +45,15 @@ export function parse(text, unit = "") {
   plain = plain
     .replace(/[\s\u202f_]/g, "")
     .replace(/−/g, "-")
-    .replace(/[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+/g, (raised) =>
-      "^" + [...raised].map((sign) => (sign === "⁻" ? "-" : RAISED.indexOf(sign))).join(""))
+    .replace(
+      /[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+/g,
+      (raised) =>
+        "^" + [...raised].map((sign) => (sign === "⁻" ? "-" : RAISED.indexOf(sign))).join(""),
+    )
     .replace(/(?:[×x*]10|(?<![\d.,])10)\^/i, (found) => (found.startsWith("10") ? "1e" : "e"));
-  plain = /^-?\d{1,3}(,\d{3})+(\.|$)/.test(plain) ? plain.replace(/,/g, "") : plain.replace(",", ".");
+  plain = /^-?\d{1,3}(,\d{3})+(\.|$)/.test(plain)
+    ? plain.replace(/,/g, "")
+    : plain.replace(",", ".");
   const [top, bottom = "1", ...more] = plain.split("/");
   if (!top || !bottom || more.length) return NaN;
   return Number(top) / Number(bottom);

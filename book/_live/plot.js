@@ -196,8 +196,11 @@ export class Plot {
 
     const marks = scene.marks
       .map((mark) => ({ ...mark, at: this.pixel(mark.x, mark.y) }))
-      .filter(({ at: [x, y] }) => x >= left - 1 && x <= right + 1 && y >= top - 1 && y <= bottom + 1);
-    for (const { at, label } of marks) if (label) taken.push([at[0] - 4, at[1] - 4, at[0] + 4, at[1] + 4]);
+      .filter(
+        ({ at: [x, y] }) => x >= left - 1 && x <= right + 1 && y >= top - 1 && y <= bottom + 1,
+      );
+    for (const { at, label } of marks)
+      if (label) taken.push([at[0] - 4, at[1] - 4, at[0] + 4, at[1] + 4]);
     this.marks
       .selectAll("circle")
       .data(marks)

@@ -57,7 +57,10 @@ export function runsView(spec, frame, { current, settings }) {
   function nearest(series, at) {
     const xs = shown(series, xColumn);
     const far = (value) => Math.abs(place(value) - place(at));
-    return xs.reduce((best, value, row) => (best < 0 || far(value) < far(xs[best]) ? row : best), -1);
+    return xs.reduce(
+      (best, value, row) => (best < 0 || far(value) < far(xs[best]) ? row : best),
+      -1,
+    );
   }
 
   function story(series, row) {
@@ -72,7 +75,8 @@ export function runsView(spec, frame, { current, settings }) {
       const why = series.note ? ` ${series.note}` : "";
       return `${tell(wanted)} is beyond the largest run that was simulated.${why} ${taken}`;
     }
-    if (wanted < first) return `${tell(wanted)} is below the smallest run that was simulated. ${taken}`;
+    if (wanted < first)
+      return `${tell(wanted)} is below the smallest run that was simulated. ${taken}`;
     const below = Math.max(...xs.filter((value) => value <= wanted));
     const above = Math.min(...xs.filter((value) => value >= wanted));
     return (
