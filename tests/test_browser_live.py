@@ -249,6 +249,24 @@ def test_settings_that_make_no_sense_in_a_link(browser, alone):
         assert Shown(page, small()).check()["s"] == 1
     with opened(browser, f"{address}#small?s=1e9;other?a=1") as page:
         assert Shown(page, small()).check()["s"] == 3
+    # What every object of JavaScript has is no option of a menu.
+    for option in ("constructor", "toString", "__proto__"):
+        with opened(browser, f"{address}#small?kind={option}") as page:
+            figure = Shown(page, small())
+            assert figure.control("kind").input_value() == "a"
+            assert "a, changed" not in figure.root.locator("option:checked").all_text_contents()
+
+
+@pytest.mark.parametrize("mangled", ["fig-small%?C=5", "%E0%A4%A?s=2", "%", "small%?s=2"])
+def test_mangled_link(browser, alone, mangled):
+    """A part that cannot be read is passed over; the others still hold."""
+    address = alone(LiveFigure(small()), LiveFigure(small(name="other")))
+    with opened(browser, f"{address}#{mangled};other?s=2.5") as page:
+        assert Shown(page, small()).check()["s"] == 1
+        other = Shown(page, small(name="other"))
+        assert other.check()["s"] == 2.5
+        other.control("s").press("PageUp")
+        page.wait_for_function("!location.hash.includes('other?s=2.5')")  # the address follows
 
 
 def test_link_followed_on_the_same_page(browser, alone):

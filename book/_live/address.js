@@ -1,5 +1,18 @@
 // Settings in the address's fragment: #figure?F=500&gpu=A100+SXM, more figures after a semicolon.
 
+/**
+ * A part of the address as it was meant; a mangled one, which means nothing, as it stands.
+ * @param {string} text
+ */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The settings of each figure that the address names. */
 const all = () =>
   new Map(
     location.hash
@@ -8,17 +21,28 @@ const all = () =>
       .filter((part) => part.includes("?"))
       .map((part) => {
         const at = part.indexOf("?");
-        return [decodeURIComponent(part.slice(0, at)), new URLSearchParams(part.slice(at + 1))];
+        return [decoded(part.slice(0, at)), new URLSearchParams(part.slice(at + 1))];
       }),
   );
 
-/** The settings of a figure, or undefined if the address has none. */
+/**
+ * The settings of a figure, or undefined if the address has none.
+ * @param {string} name
+ */
 export const read = (name) => all().get(name);
 
-/** The fragment of one figure's settings. */
+/**
+ * The fragment of one figure's settings.
+ * @param {string} name
+ * @param {URLSearchParams} settings
+ */
 export const fragment = (name, settings) => `#${name}?${settings}`;
 
-/** Keep a figure's settings in the address, or drop them if they are empty. */
+/**
+ * Keep a figure's settings in the address, or drop them if they are empty.
+ * @param {string} name
+ * @param {URLSearchParams} settings
+ */
 export function write(name, settings) {
   const kept = all();
   if (settings.size) kept.set(name, settings);

@@ -98,7 +98,7 @@ export function makeControls(specs, constants, frame) {
       start();
       for (const menu of menus) {
         const option = settings.get(menu.key);
-        if (option in menu.options) {
+        if (option !== null && Object.hasOwn(menu.options, option)) {
           choices[menu.key] = option;
           Object.assign(values, menu.options[option]);
         }
