@@ -1,8 +1,9 @@
 """What the themes write and is amended here: names for what is read aloud, and what a file refuses.
 
 Every amendment is made in the written page, so that it holds for each page and template alike, and
-each is one line of :data:`AMENDMENTS`. The browser tests run axe-core on every page and show what
-they are for.
+each is an entry of :data:`AMENDMENTS`. One that finds nothing where it must fails the build, since a
+theme of another version may write the page in another way. The browser tests run axe-core on every
+page and show what they are for.
 """
 
 from __future__ import annotations
@@ -10,32 +11,61 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
-#: Patterns in a page, and what takes their place.
+
+@dataclass(frozen=True)
+class Amendment:
+    """A pattern in a page, and what takes its place.
+
+    Attributes
+    ----------
+    pattern, replacement : str
+        As :func:`re.sub` takes them.
+    where : str
+        A pattern of what the amendment is for. A page that has it and lacks ``pattern`` was written
+        in another way than the amendment knows; the empty one is on every page.
+    """
+
+    pattern: str
+    replacement: str
+    where: str = ""
+
+
 AMENDMENTS = [
     # A browser refuses to load a font ahead on a page opened as a file. The fonts themselves load,
     # since the stylesheet asks for them in a way that is allowed.
-    (r'\s*<link rel="preload" as="font"[^>]*>', ""),
+    Amendment(r'\s*<link rel="preload" as="font"[^>]*>', ""),
     # Without its script the page has the light theme; the script sets the reader's own.
-    (r'(<html [^>]*data-theme=)"auto"', r'\1"light"'),
+    Amendment(r'(<html [^>]*data-theme=)"auto"', r'\1"light"'),
     # These say another thing aloud than they show.
-    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
-    (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),
+    Amendment(
+        r'<summary aria-label="Toggle hidden content">',
+        "<summary>",
+        where=r'<details class="[^"]*\bhide\b',
+    ),
+    Amendment(r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),
     # The arrow that folds a part of the contents has no text; it is named by the link before it.
-    (
+    Amendment(
         r'(<a class="[^"]*" href="[^"]*">([^<]*)</a><details[^>]*><summary)>',
         r'\1 aria-label="Pages of: \2">',
+        where="toctree-toggle",
     ),
     # Roles for lists of sources that are out of use, and a list of which links would be items.
-    (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
-    (r' role="doc-(?:biblioentry|backlink)"', ""),
+    Amendment(
+        r'<div role="list" class="citation-list">',
+        '<div class="citation-list">',
+        where='class="citation"',
+    ),
+    Amendment(r' role="doc-(?:biblioentry|backlink)"', "", where='class="citation"'),
     # The logo stands in no part of the page that can be jumped to.
-    (
+    Amendment(
         r'<div class="(bd-sidebar-primary[^"]*)">',
         r'<div class="\1" role="complementary" aria-label="Book">',
     ),
@@ -43,17 +73,45 @@ AMENDMENTS = [
 #: A search engine shows about so many characters of a description.
 DESCRIPTION = 160
 
+#: Names of the pages that this build writes.
+_written: list[str] = []
+
+
+def amend(page: str) -> tuple[str, list[str]]:
+    """A page with every amendment, and the patterns that match nothing where they must."""
+    lacking = []
+    amended = page
+    for each in AMENDMENTS:
+        needed = re.search(each.where, page) is not None
+        amended, count = re.subn(each.pattern, each.replacement, amended)
+        if needed and not count:
+            lacking.append(each.pattern)
+    return amended, lacking
+
 
 def _amend_pages(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
+    # A page of an earlier build is amended already.
+    new = {Path(app.builder.get_outfilename(page)) for page in _written}
+    faults: dict[str, list[str]] = {}
     for page in Path(app.outdir).rglob("*.html"):
         written = page.read_text("utf-8")
-        amended = written
-        for pattern, replacement in AMENDMENTS:
-            amended = re.sub(pattern, replacement, amended)
+        amended, lacking = amend(written)
         if amended != written:
             page.write_text(amended, "utf-8")
+        if page in new:
+            for pattern in lacking:
+                faults.setdefault(pattern, []).append(str(page.relative_to(app.outdir)))
+    if faults:
+        told = (
+            f"{pattern!r} in {min(pages)} and {len(pages) - 1} other pages"
+            for pattern, pages in faults.items()
+        )
+        raise ExtensionError(
+            "The themes write what is amended in another way than before; book/_ext/amend.py finds "
+            f"no {'; no '.join(told)}"
+        )
 
 
 def _pack_notebooks(app: Sphinx, error: Exception | None) -> None:
@@ -67,12 +125,13 @@ def _pack_notebooks(app: Sphinx, error: Exception | None) -> None:
 
 def _describe(
     _app: Sphinx,
-    _page: str,
+    page: str,
     _template: str,
     context: dict[str, Any],
     doctree: nodes.document | None,
 ) -> None:
     """Tell what a page is about in its head: the bold question, or else its first paragraph."""
+    _written.append(page)
     if doctree is None:
         return
     first = next(iter(doctree.findall(nodes.paragraph)), None)
@@ -88,7 +147,8 @@ def _describe(
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension."""
+    _written.clear()
     app.connect("html-page-context", _describe)
     app.connect("build-finished", _amend_pages)
     app.connect("build-finished", _pack_notebooks)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}
