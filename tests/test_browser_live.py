@@ -541,6 +541,60 @@ def test_cluster_of_other_runs(browser, homes):
         assert "latency of its matrix products" in root.locator(".dm-progress").inner_text()
 
 
+NO_WORKER = "globalThis.Worker = class { constructor() { throw new Error('too bad'); } };"
+
+
+@pytest.mark.parametrize(
+    ("instead", "first", "why"),
+    [
+        ("throw new Error('too bad');", "", "too bad"),
+        ("return (;", "", "SyntaxError"),
+        ("", NO_WORKER, "too bad"),
+    ],
+    ids=["while it runs", "formula", "no worker"],
+)
+def test_a_simulation_that_fails(browser, alone, tmp_path, instead, first, why):
+    """The page tells so once, keeps the numbers that it has, and goes on with other settings."""
+    address = alone(cluster())
+    file = tmp_path / "alone.html"
+    html, count = re.subn(
+        r'("name":"memory",[^}]*"body":")',
+        lambda found: found.group() + instead,
+        file.read_text("utf-8"),
+    )
+    assert count == 1
+    file.write_text(html, "utf-8")
+    context = browser.new_context(offline=True)
+    context.add_init_script(first)
+    page = context.new_page()
+    said, thrown = [], []
+    page.on("console", lambda each: each.type == "error" and said.append(each.text))
+    page.on("pageerror", thrown.append)
+    page.goto(address)
+    root = page.locator("figure#fig-your-cluster")
+    progress = root.locator(".dm-progress")
+    largest = shown_number(root, "Largest feasible run")
+    for option in ("A100 SXM", "V100 SXM"):
+        said.clear()
+        page.locator("[id='fig-your-cluster--gpu']").select_option(option)
+        page.wait_for_function(
+            "told => told.textContent.startsWith('The simulation failed')",
+            arg=progress.element_handle(),
+        )
+        simulated(page)
+        assert why in progress.inner_text()
+        assert shown_number(root, "Largest feasible run") == largest
+        page.wait_for_timeout(500)
+        assert len(said) == 1
+        assert why in said[0]
+        assert root.locator("p.dm-hidden[role=status]").inner_text() == "The simulation failed."
+    root.get_by_role("button", name="Reset").click()
+    simulated(page)
+    assert progress.inner_text().startswith("Simulated: ")
+    assert thrown == []
+    context.close()
+
+
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_sweeps_to_pick(browser, homes, kind):
     """The grid of a page holds dmcore's sweeps."""

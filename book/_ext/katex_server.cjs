@@ -17,7 +17,7 @@ lines.on("line", (line) => {
       }),
     };
   } catch (error) {
-    answer = { error: error.message };
+    answer = { error: error instanceof Error ? error.message : String(error) };
   }
   process.stdout.write(JSON.stringify(answer) + "\n");
 });

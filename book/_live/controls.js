@@ -1,86 +1,141 @@
 // Sliders and menus of a figure, and the values that they set.
 
-import { inUnit, key, menuRow, sliderRow } from "./elements.js";
+import { menuRow } from "./page/menu.js";
+import { clamp, inUnit } from "./page/range.js";
+import { sliderRow } from "./page/slider.js";
+import { key } from "./page/words.js";
 
-// JSON has no infinity, so that stands as a text.
+/** @import { Frame, Moved } from "./kind.d.ts" */
+/** @import { ControlSpec, MenuSpec, SliderSpec, Table } from "./spec.d.ts" */
+
+/** A value for each of some symbols, in the symbol's unit. @typedef {Record<string, number>} Values */
+/** @typedef {{label: string, key: string, options: Record<string, Values>, default: string}} Menu */
+/** @typedef {ReturnType<typeof makeControls>} Controls */
+
+/**
+ * JSON has no infinity, so that stands as a text.
+ * @param {Table} table
+ * @returns {Values}
+ */
 export const numbers = (table) =>
   Object.fromEntries(Object.entries(table).map(([name, value]) => [name, Number(value)]));
 
 /**
- * Controls of the page's JSON. `constants` are values that none of them sets; `changed` is told the
+ * @param {MenuSpec} spec
+ * @returns {Menu}
+ */
+const makeMenu = ({ label, options, default: first }) => ({
+  label,
+  key: key(label),
+  options: Object.fromEntries(
+    Object.entries(options).map(([name, values]) => [name, numbers(values)]),
+  ),
+  default: first,
+});
+
+/**
+ * Controls of the page's JSON. `constants` are values that none of them sets; the frame is told the
  * symbol of the slider that moved, if it was one. `values` are in the symbols' units.
+ * @param {ControlSpec[]} specs
+ * @param {Table} constants
+ * @param {Frame} frame
  */
 export function makeControls(specs, constants, frame) {
-  const sliders = specs.filter((control) => control.symbol);
-  const menus = specs
-    .filter((control) => control.options)
-    .map((menu) => ({
-      ...menu,
-      key: key(menu.label),
-      options: Object.fromEntries(
-        Object.entries(menu.options).map(([name, values]) => [name, numbers(values)]),
-      ),
-    }));
+  /** @type {SliderSpec[]} */
+  const sliders = [];
+  /** @type {Menu[]} */
+  const menus = [];
+  /** @type {HTMLElement[]} */
+  const rows = [];
+  /** @type {Map<string, ReturnType<typeof sliderRow>>} */
+  const sliderRows = new Map();
+  /** @type {Map<string, ReturnType<typeof menuRow>>} */
+  const menuRows = new Map();
+  /** @type {Values} */
   const values = {};
-  let choices;
-  const start = () => {
+  /** @type {Record<string, string>} */
+  let choices = {};
+
+  /** @param {SliderSpec} slider */
+  function addSlider(slider) {
+    const { symbol, per } = slider;
+    const row = sliderRow(inUnit(slider), frame.id(symbol), (shown) => {
+      values[symbol] = shown * per;
+      frame.changed(symbol);
+    });
+    sliders.push(slider);
+    sliderRows.set(symbol, row);
+    rows.push(row.row);
+  }
+
+  /** @param {Menu} menu */
+  function addMenu(menu) {
+    const row = menuRow(menu.label, Object.keys(menu.options), frame.id(menu.key), (option) => {
+      choose(menu, option);
+      frame.changed();
+    });
+    menus.push(menu);
+    menuRows.set(menu.key, row);
+    rows.push(row.row);
+  }
+
+  for (const spec of specs) {
+    if ("options" in spec) addMenu(makeMenu(spec));
+    else addSlider(spec);
+  }
+
+  /**
+   * @param {Menu} menu
+   * @param {string} option
+   */
+  function choose(menu, option) {
+    choices[menu.key] = option;
+    Object.assign(values, menu.options[option]);
+  }
+  function start() {
     Object.assign(values, numbers(constants));
     choices = {};
     for (const slider of sliders) values[slider.symbol] = slider.default;
-    for (const menu of menus) {
-      choices[menu.key] = menu.default;
-      Object.assign(values, menu.options[menu.default]);
-    }
-  };
+    for (const menu of menus) choose(menu, menu.default);
+  }
   start();
 
-  const rows = new Map();
-  for (const control of specs) {
-    const menu = menus.find((each) => each.label === control.label && control.options);
-    if (menu) {
-      const row = menuRow(menu.label, Object.keys(menu.options), frame.id(menu.key), (option) => {
-        choices[menu.key] = option;
-        Object.assign(values, menu.options[option]);
-        frame.changed();
-      });
-      rows.set(menu.key, row);
-    } else {
-      const { symbol, per } = control;
-      const row = sliderRow(inUnit(control), frame.id(symbol), (shown) => {
-        values[symbol] = shown * per;
-        frame.changed(symbol);
-      });
-      rows.set(symbol, row);
-    }
-  }
-  /** Whether a slider has left what the menu's chosen option sets. */
-  const left = (menu) => {
-    const option = menu.options[choices[menu.key]];
-    return Object.keys(option).some((symbol) => values[symbol] !== option[symbol]);
-  };
+  /**
+   * Whether a slider has left what the menu's chosen option sets.
+   * @param {Menu} menu
+   */
+  const left = (menu) =>
+    Object.entries(menu.options[choices[menu.key]]).some(
+      ([symbol, value]) => values[symbol] !== value,
+    );
 
   return {
     values,
     sliders,
     menus,
-    rows: [...rows.values()].map((each) => each.row),
+    rows,
+    /** @param {Menu} menu */
     chosen: (menu) => choices[menu.key],
     left,
-    /** Show the values; `moved` is the slider under the reader's hand, which knows; null if none moved. */
+    /**
+     * Show the values; `moved` is the slider under the reader's hand, which knows; null if none moved.
+     * @param {Moved} moved
+     */
     show(moved) {
       if (moved === null) return;
       for (const { symbol, per } of sliders) {
-        if (symbol !== moved) rows.get(symbol).show(values[symbol] / per);
+        if (symbol !== moved) sliderRows.get(symbol)?.show(values[symbol] / per);
       }
       for (const menu of menus) {
-        const row = rows.get(menu.key);
-        row.show(choices[menu.key]);
-        row.mark(left(menu));
+        const row = menuRows.get(menu.key);
+        row?.show(choices[menu.key]);
+        row?.mark(left(menu));
       }
     },
     /** The settings that differ from the start, for the address. */
     settings() {
       const kept = new URLSearchParams();
+      /** @type {Values} */
       const expected = {};
       for (const slider of sliders) expected[slider.symbol] = slider.default;
       for (const menu of menus) {
@@ -93,21 +148,21 @@ export function makeControls(specs, constants, frame) {
       return kept;
     },
     reset: start,
-    /** Take settings from an address; what it does not name is as at the start. */
+    /**
+     * Take settings from an address; what it does not name is as at the start.
+     * @param {URLSearchParams} settings
+     */
     apply(settings) {
       start();
       for (const menu of menus) {
         const option = settings.get(menu.key);
-        if (option !== null && Object.hasOwn(menu.options, option)) {
-          choices[menu.key] = option;
-          Object.assign(values, menu.options[option]);
-        }
+        if (option !== null && Object.hasOwn(menu.options, option)) choose(menu, option);
       }
       for (const { symbol, per, low, high, whole } of sliders) {
         const text = settings.get(symbol);
         const value = Number(text) * per;
         if (!text || !Number.isFinite(value)) continue;
-        const allowed = Math.min(Math.max(value, low), high);
+        const allowed = clamp(value, low, high);
         values[symbol] = whole ? Math.round(allowed / per) * per : allowed;
       }
     },

@@ -1,30 +1,72 @@
 // A figure whose lines are expressions of its sliders: it computes them again at each change.
 
 import { makeControls, numbers } from "./controls.js";
-import { inUnit, readoutList } from "./elements.js";
 import { readable } from "./numbers.js";
-import { along, color, Plot } from "./plot.js";
+import { along, inUnit } from "./page/range.js";
+import { readoutList } from "./page/readouts.js";
+import { withUnit } from "./page/words.js";
+import { color } from "./plot/color.js";
+import { Plot } from "./plot/plot.js";
 
+/** @import { Values } from "./controls.js" */
+/** @import { Frame, Kind } from "./kind.d.ts" */
+/** @import { Band } from "./plot/bands.js" */
+/** @import { Line } from "./plot/lines.js" */
+/** @import { BandSpec, ExpressionSpec, ExpressionsSpec } from "./spec.d.ts" */
+
+/** An expression that can be computed. @typedef {{symbols: string[], call: Function}} Compiled */
+
+/**
+ * @param {ExpressionSpec} expression
+ * @returns {Compiled}
+ */
 const compiled = ({ symbols, js }) => ({
   symbols,
   call: new Function(...symbols, `"use strict"; return ${js};`),
 });
 
+/**
+ * The value of an expression.
+ * @param {Compiled} expression
+ * @param {Values} values
+ * @returns {number}
+ */
+const evaluate = ({ symbols, call }, values) => call(...symbols.map((name) => values[name]));
+
+/**
+ * The values of an expression along x.
+ * @param {Compiled} expression
+ * @param {Values} values
+ * @param {string} symbol that of x
+ * @param {number[]} xs
+ * @returns {number[]}
+ */
+function evaluateAlong({ symbols, call }, values, symbol, xs) {
+  const where = symbols.indexOf(symbol);
+  const given = symbols.map((name) => values[name]);
+  return xs.map((value) => {
+    if (where >= 0) given[where] = value;
+    return call(...given);
+  });
+}
+
+/**
+ * @param {ExpressionsSpec} spec
+ * @param {Frame} frame
+ * @returns {Kind}
+ */
 export function expressions(spec, frame) {
   const controls = makeControls(spec.controls, spec.constants, frame);
   const { values } = controls;
-  const lines = spec.curves.map((curve, index) => ({
-    ...curve,
+  const curves = spec.curves.map((curve, index) => ({
     ...compiled(curve),
     fixed: numbers(curve.fixed),
-    color: color(curve.color ?? index),
-    at: 0.75 - (0.3 * index) / Math.max(spec.curves.length - 1, 1),
-  }));
-  const bands = spec.bands.map((band, index) => ({
-    ...band,
-    color: color(band.color ?? 5 - (index % 6)),
-    above: band.above && compiled(band.above),
-    below: band.below && compiled(band.below),
+    looks: {
+      label: curve.label,
+      dashed: curve.dashed,
+      color: color(curve.color ?? index),
+      at: 0.75 - (0.3 * index) / Math.max(spec.curves.length - 1, 1),
+    },
   }));
   const readouts = spec.readouts.map((readout) => ({ ...readout, ...compiled(readout) }));
   const marks = spec.marks.map((mark) => ({
@@ -41,63 +83,72 @@ export function expressions(spec, frame) {
   const plot = new Plot(frame.stage, frame.id("plot"), x, y);
   frame.stage.append(frame.line, list.list);
 
-  const evaluate = ({ symbols, call }) => call(...symbols.map((name) => values[name]));
-  const alongX = ({ symbols, call, fixed = {} }, per) => {
-    const where = symbols.indexOf(spec.x.symbol);
-    const given = symbols.map((name) => fixed[name] ?? values[name]);
-    return xs.map((value) => {
-      if (where >= 0) given[where] = value;
-      return call(...given) / per;
-    });
-  };
+  /**
+   * @param {Compiled} expression
+   * @param {Values} [fixed]
+   */
+  const height = (expression, fixed = {}) =>
+    evaluateAlong(expression, { ...values, ...fixed }, spec.x.symbol, xs).map(
+      (value) => value / spec.y.per,
+    );
 
+  /**
+   * What draws a band.
+   * @param {BandSpec} band
+   * @param {number} index
+   * @returns {() => Band}
+   */
+  function makeBand({ label, vertical, color: own, above, below }, index) {
+    const looks = { label, color: color(own ?? 5 - (index % 6)) };
+    const [over, under] = [above && compiled(above), below && compiled(below)];
+    if (vertical) {
+      /** @param {Compiled} edge */
+      const place = (edge) => evaluate(edge, values) / spec.x.per;
+      return () => ({ ...looks, vertical, from: over && place(over), to: under && place(under) });
+    }
+    return () => ({
+      ...looks,
+      vertical,
+      xs: shownXs,
+      above: over && height(over),
+      below: under && height(under),
+    });
+  }
+  const bands = spec.bands.map(makeBand);
+
+  /** @type {Line[]} */
   let drawn = [];
-  const read = () => readouts.map((readout) => evaluate(readout) / readout.per);
-  plot.follow((at) => {
-    if (at === undefined) {
+  const read = () => readouts.map((readout) => evaluate(readout, values) / readout.per);
+  plot.follow((share) => {
+    if (share === undefined) {
       plot.point();
       frame.reading("");
       return "";
     }
-    const index = Math.round(at * (xs.length - 1));
-    const ys = drawn.map((each) => ({ y: each.ys[index], color: each.color, label: each.label }));
-    plot.point(shownXs[index], ys);
-    const told = ys
-      .filter((each) => Number.isFinite(each.y))
-      .map((each) => `${each.label} ${readable(each.y)}${y.unit ? ` ${y.unit}` : ""}`);
-    const words = `At ${readable(shownXs[index])}${x.unit ? ` ${x.unit}` : ""}: ${told.join(", ")}`;
+    const index = Math.round(share * (xs.length - 1));
+    const points = drawn.map((line) => ({ ...line, y: line.ys[index] }));
+    plot.point(shownXs[index], points);
+    const told = points
+      .filter((point) => Number.isFinite(point.y))
+      .map((point) => `${point.label} ${withUnit(readable(point.y), y.unit)}`);
+    const words = `At ${withUnit(readable(shownXs[index]), x.unit)}: ${told.join(", ")}`;
     frame.reading(words);
     return words;
   });
 
   return {
     rows: controls.rows,
-    /** Draw what the controls say; `moved` is the slider under the reader's hand, which knows. */
     draw(moved) {
       controls.show(moved);
-      drawn = lines.map((each) => ({ ...each, xs: shownXs, ys: alongX(each, spec.y.per) }));
-      plot.draw({
-        lines: drawn,
-        bands: bands.map((band) =>
-          band.vertical
-            ? {
-                ...band,
-                from: band.above && evaluate(band.above) / spec.x.per,
-                to: band.below && evaluate(band.below) / spec.x.per,
-              }
-            : {
-                ...band,
-                xs: shownXs,
-                above: band.above && alongX(band.above, spec.y.per),
-                below: band.below && alongX(band.below, spec.y.per),
-              },
-        ),
-        marks,
-      });
+      drawn = curves.map(({ fixed, looks, ...curve }) => ({
+        ...looks,
+        xs: shownXs,
+        ys: height(curve, fixed),
+      }));
+      plot.draw({ lines: drawn, bands: bands.map((band) => band()), marks });
       plot.point();
       list.show(read());
     },
-    /** What is shown, in words. */
     words: () => list.words(read()),
     describe: (words) => plot.describe(words),
     settings: controls.settings,
@@ -106,13 +157,10 @@ export function expressions(spec, frame) {
     table() {
       const every = xs.map((_, index) => index).filter((index) => index % 10 === 0);
       return {
-        head: [
-          x.title,
-          ...lines.map((each) => (y.unit ? `${each.label} (${y.unit})` : each.label)),
-        ],
+        head: [x.title, ...drawn.map((line) => withUnit(line.label, y.unit && `(${y.unit})`))],
         rows: every.map((index) => [
           readable(shownXs[index], 3),
-          ...drawn.map((each) => readable(each.ys[index], 4)),
+          ...drawn.map((line) => readable(line.ys[index], 4)),
         ]),
       };
     },

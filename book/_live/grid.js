@@ -1,15 +1,27 @@
 // A figure of runs that were simulated when the book was built: controls pick among them.
 
-import { key, menuRow } from "./elements.js";
-import { color } from "./plot.js";
-import { runsView, unpack } from "./runs.js";
+import { menuRow } from "./page/menu.js";
+import { key } from "./page/words.js";
+import { color } from "./plot/color.js";
+import { unpack } from "./runs/series.js";
+import { runsView } from "./runs/view.js";
 
+/** @import { Frame, Kind } from "./kind.d.ts" */
+/** @import { Series } from "./runs/series.js" */
+/** @import { GridSpec } from "./spec.d.ts" */
+
+/**
+ * @param {GridSpec} spec
+ * @param {Frame} frame
+ * @returns {Kind}
+ */
 export function grid(spec, frame) {
   const menus = spec.menus.map((menu) => ({ ...menu, key: key(menu.label) }));
   const all = new Map(spec.series.map((series) => [series.choice.join(), unpack(series)]));
-  let choice;
-  const start = () => (choice = menus.map((menu) => menu.options.indexOf(menu.default)));
-  start();
+  /** The runs of a choice: python writes every one. @param {number[]} of */
+  const runs = (of) => /** @type {Series} */ (all.get(of.join()));
+  const atStart = menus.map((menu) => menu.options.indexOf(menu.default));
+  let choice = [...atStart];
 
   const rows = menus.map((menu, index) =>
     menuRow(menu.label, menu.options, frame.id(menu.key), (option) => {
@@ -18,27 +30,33 @@ export function grid(spec, frame) {
     }),
   );
   const view = runsView(spec, frame, {
-    current: () => all.get(choice.join()),
+    current: () => runs(choice),
     settings: () => menus.map((menu, index) => [menu.key, menu.options[choice[index]]]),
   });
   const lined = menus.findIndex((menu) => menu.label === spec.lines);
+
+  /** A line for each option of the menu that has them, or the only one. */
+  function lines() {
+    if (lined < 0) {
+      return [view.line(runs(choice), { label: "", color: color(0), faint: false, at: 0.9 })];
+    }
+    const { options } = menus[lined];
+    return options.map((label, option) =>
+      view.line(runs(choice.with(lined, option)), {
+        label,
+        color: color(option),
+        faint: option !== choice[lined],
+        at: 0.9 - (0.5 * option) / options.length,
+      }),
+    );
+  }
 
   return {
     rows: [...rows.map((each) => each.row), view.slider],
     buttons: view.buttons,
     draw(moved) {
       rows.forEach((each, index) => each.show(menus[index].options[choice[index]]));
-      const options = lined < 0 ? [0] : menus[lined].options.map((_, index) => index);
-      const lines = options.map((option) => {
-        const of = lined < 0 ? choice : choice.with(lined, option);
-        return view.line(all.get(of.join()), {
-          label: lined < 0 ? "" : menus[lined].options[option],
-          color: color(option),
-          faint: of.join() !== choice.join(),
-          at: 0.9 - (0.5 * option) / options.length,
-        });
-      });
-      view.draw(lines, lines.find((each) => !each.faint).color, moved);
+      view.draw(lines(), color(lined < 0 ? 0 : choice[lined]), moved);
     },
     words: view.words,
     describe: view.describe,
@@ -51,14 +69,13 @@ export function grid(spec, frame) {
       return view.keep(kept);
     },
     reset() {
-      start();
+      choice = [...atStart];
       view.reset();
     },
     apply(settings) {
-      start();
-      menus.forEach((menu, index) => {
-        const option = menu.options.indexOf(settings.get(menu.key));
-        if (option >= 0) choice[index] = option;
+      choice = menus.map((menu, index) => {
+        const option = menu.options.indexOf(settings.get(menu.key) ?? "");
+        return option >= 0 ? option : atStart[index];
       });
       view.apply(settings);
     },

@@ -1,18 +1,50 @@
 // Live figures: each takes the place of the still one that the page holds, and answers the reader.
-// The page's HTML says what a figure is, as JSON (dmcore/show/page.py); a kind below knows how to draw it.
+// The page's HTML says what a figure is, as JSON (spec.d.ts, which dmcore/show/page.py writes); a kind below knows
+// how to draw it: expressions.js, grid.js or cluster/. They share controls.js, plot/ (the picture), runs/
+// (what is simulated) and page/ (parts of the page around the picture).
 
 import { fragment, read, write } from "./address.js";
-import { cluster } from "./cluster.js";
-import { copy, element, tableView } from "./elements.js";
+import { cluster } from "./cluster/cluster.js";
 import { expressions } from "./expressions.js";
 import { grid } from "./grid.js";
+import { element } from "./page/element.js";
+import { copy } from "./page/hand_over.js";
+import { tableView } from "./page/table.js";
 
-const KINDS = { cluster, expressions, grid };
+/** @import { Frame, Kind, Moved } from "./kind.d.ts" */
+/** @import { FigureSpec } from "./spec.d.ts" */
+
 const SETTLED_MS = 400;
 
+/**
+ * @param {FigureSpec} spec
+ * @param {Frame} frame
+ * @returns {Kind}
+ */
+function makeKind(spec, frame) {
+  switch (spec.kind) {
+    case "cluster":
+      return cluster(spec, frame);
+    case "expressions":
+      return expressions(spec, frame);
+    case "grid":
+      return grid(spec, frame);
+  }
+}
+
+/**
+ * Make a figure live; the answer is whether the address has settings of it.
+ * @param {HTMLElement} figure
+ */
 function mount(figure) {
-  const spec = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
-  // Two dashes: "limits" has a control "alpha", and another figure is named "limits-alpha".
+  const data = figure.querySelector("script[type='application/json']")?.textContent;
+  if (!data) throw new Error(`figure ${figure.id} has no data`);
+  /** @type {FigureSpec} */
+  const spec = JSON.parse(data);
+  /**
+   * Two dashes: "limits" has a control "alpha", and another figure is named "limits-alpha".
+   * @param {string} part
+   */
   const id = (part) => `${figure.id}--${part}`.replace(/[^\w-]/g, "-");
   const stage = element("div", { class: "dm-stage" });
   const title = element("p", { class: "dm-title", id: id("title") }, spec.title);
@@ -25,14 +57,16 @@ function mount(figure) {
 
   let frameAsked = 0;
   let settling = 0;
+  /** @type {Moved} */
   let moved;
+  /** @type {Frame} */
   const frame = {
     id,
     stage,
-    /** A line for what the pointer or the keyboard is at; the kind says where it stands. */
     line: reading,
-    reading: (text) => (reading.textContent = text),
-    /** Ask for a drawing. `symbol` is the slider that moved, null if no control did. */
+    reading: (text) => {
+      reading.textContent = text;
+    },
     changed(symbol) {
       if (!frameAsked) moved = symbol;
       else if (symbol !== null) moved = moved === null || moved === symbol ? symbol : undefined;
@@ -43,7 +77,7 @@ function mount(figure) {
       if (symbol !== null) status.textContent = "";
     },
   };
-  const kind = KINDS[spec.kind](spec, frame);
+  const kind = makeKind(spec, frame);
   const table = tableView("Values as a table", `Values of “${spec.title}”`, kind.table);
 
   function draw(first = false) {
@@ -53,7 +87,10 @@ function mount(figure) {
     clearTimeout(settling);
     settling = setTimeout(settle, first ? 0 : SETTLED_MS, first);
   }
-  // What is spoken, and the address, wait until the reader's hand rests.
+  /**
+   * What is spoken, and the address, wait until the reader's hand rests.
+   * @param {boolean} first
+   */
   function settle(first) {
     const words = kind.words();
     kind.describe(`${spec.alt.replace(/\.$/, "")}. ${words}`);
@@ -117,7 +154,9 @@ function mount(figure) {
 
 function start() {
   let target;
-  for (const figure of document.querySelectorAll("figure.dm-live:not(.dm-mounted)")) {
+  /** @type {NodeListOf<HTMLElement>} */
+  const figures = document.querySelectorAll("figure.dm-live:not(.dm-mounted)");
+  for (const figure of figures) {
     try {
       if (mount(figure)) target ??= figure;
     } catch (error) {

@@ -4,13 +4,21 @@ const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const NARROW = "\u202f";
 const TIMES = "\u00a0×\u00a0"; // a number stays on its line
 
+/**
+ * @param {number} number a whole one
+ */
 export const superscript = (number) =>
-  String(number).replace(/[0-9-]/g, (sign) => (sign === "-" ? "⁻" : RAISED[sign]));
+  String(number).replace(/[0-9-]/g, (sign) => (sign === "-" ? "⁻" : RAISED[Number(sign)]));
 
+/** @param {number} value */
 const whole = (value) => grouped(String(value).replace("-", "−"));
+/** @param {string} text */
 const grouped = (text) => text.replace(/\B(?=(\d{3})+(?!\d))/g, NARROW);
 
-/** A number with that many significant digits: plain between 0.001 and a million. */
+/**
+ * A number with that many significant digits: plain between 0.001 and a million.
+ * @param {number} value
+ */
 export function readable(value, digits = 3) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -21,24 +29,33 @@ export function readable(value, digits = 3) {
   const exponent = Number(power);
   const sign = value < 0 ? "−" : "";
   if (exponent < -3 || exponent >= 6) return `${sign}${mantissa}${TIMES}10${superscript(exponent)}`;
-  const [whole, rest] = Number(`${mantissa}e${exponent}`)
+  const [front, rest] = Number(`${mantissa}e${exponent}`)
     .toFixed(Math.max(0, digits - 1 - exponent))
     .split(".");
-  return sign + grouped(whole) + (rest ? `.${rest}` : "");
+  return sign + grouped(front) + (rest ? `.${rest}` : "");
 }
 
-/** A number as a figure's reader needs it: whole ones in full, others with four digits. */
+/**
+ * A number as a figure's reader needs it: whole ones in full, others with four digits.
+ * @param {number} value
+ */
 export const shown = (value) =>
   Number.isInteger(value) && Math.abs(value) < 1e6 ? whole(value) : readable(value, 4);
 
-/** As `shown`, less zeros at the end. */
+/**
+ * As `shown`, less zeros at the end.
+ * @param {number} value
+ */
 export const short = (value) =>
   shown(value)
     .replace(/(\.\d*?)0+(?=$|\s)/, "$1")
     .replace(/\.(?=$|\s)/, "")
     .replace(/^(−?)1\s×\s/, "$1");
 
-/** The number that a text means, such as 1e27, 3.2 × 10^12, 10²⁸, 12 288, 1/6; NaN if none. */
+/**
+ * The number that a text means, such as 1e27, 3.2 × 10^12, 10²⁸, 12 288, 1/6; NaN if none.
+ * @param {string} text
+ */
 export function parse(text, unit = "") {
   let plain = text.trim();
   if (unit && plain.endsWith(unit)) plain = plain.slice(0, -unit.length);

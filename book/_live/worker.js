@@ -3,22 +3,34 @@
 
 import { compile, sweep } from "./simulator.js";
 
+/** @import { Asked, Told } from "./messages.d.ts" */
+/** @import { LawsSpec } from "./spec.d.ts" */
+
+/** @type {Formulas} */
 let formulas;
+/** @type {LawsSpec} */
 let laws;
+/** @type {number} */
 let job;
 
-onmessage = async ({ data }) => {
-  if (data.formulas) {
-    formulas = compile(data.formulas);
-    laws = data.laws;
-    return;
+/** @param {Told} told */
+const tell = (told) => postMessage(told);
+
+/** @param {Asked} asked */
+async function run({ job: own, model, settings }) {
+  job = own;
+  if (model) {
+    formulas = compile(model.formulas);
+    laws = model.laws;
   }
-  ({ job } = data);
-  const own = job;
-  for (const run of sweep(formulas, data.settings, laws)) {
-    postMessage({ job, run });
+  for (const found of sweep(formulas, settings, laws)) {
+    tell({ job: own, run: found });
     // Messages are heard between two runs.
-    await new Promise((done) => setTimeout(done));
+    await new Promise((done) => void setTimeout(done));
     if (job !== own) return;
   }
+}
+
+onmessage = ({ data }) => {
+  run(data).catch((error) => tell({ job: data.job, failed: String(error) }));
 };

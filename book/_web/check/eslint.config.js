@@ -10,7 +10,6 @@ export default [
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
       "array-callback-return": "error",
-      "consistent-return": "error",
       "default-param-last": "error",
       eqeqeq: "error",
       "no-extend-native": "error",

@@ -1,0 +1,209 @@
+// A sweep of the reader's own cluster: each change of a control is simulated anew, beside the page.
+
+import { makeControls, numbers } from "../controls.js";
+import { element } from "../page/element.js";
+import { color } from "../plot/color.js";
+import { unpack } from "../runs/series.js";
+import { runsView } from "../runs/view.js";
+import { linearScaling, whyItEnds } from "./ends.js";
+import { makeSimulation } from "./simulation.js";
+
+/** @import { Frame, Kind } from "../kind.d.ts" */
+/** @import { Ended, Run, SweepSettings } from "../messages.d.ts" */
+/** @import { Series, Value } from "../runs/series.js" */
+/** @import { ClusterSpec } from "../spec.d.ts" */
+
+/**
+ * A sweep under way: of which settings, since when, and the runs so far. `next` says that other settings
+ * wait for its end; `eta` and `months` are settings of its own, for what is told of it later.
+ * @typedef {object} Growing
+ * @property {string} question
+ * @property {number} since
+ * @property {boolean} next
+ * @property {Series} series
+ * @property {number} eta
+ * @property {number} months
+ */
+
+const PATIENCE_MS = 300; // how long a sweep may delay one that was asked for later
+const KEPT = 100; // sweeps that are remembered
+
+/**
+ * @param {ClusterSpec} spec
+ * @param {Frame} frame
+ * @returns {Kind}
+ */
+export function cluster(spec, frame) {
+  const { columns, laws } = spec;
+  const atStart = unpack(spec.runs);
+  const fixed = spec.fixed.map(numbers);
+  const controls = makeControls(
+    spec.groups.flatMap((group) => group.controls),
+    {},
+    frame,
+  );
+  const { values } = controls;
+  const preset = controls.menus.find((menu) => Object.hasOwn(menu.options[menu.default], "base"));
+
+  let series = atStart; // the last sweep that is complete
+  /** @type {Growing | undefined} */
+  let growing; // the one under way
+  /** @type {{question: string, why: string} | undefined} */
+  let failure; // the last one, if it failed
+  /** @returns {[string, Value][]} */
+  const settings = () =>
+    Object.entries({
+      ...Object.fromEntries(controls.menus.map((menu) => [menu.key, controls.chosen(menu)])),
+      ...Object.fromEntries(controls.sliders.map(({ symbol }) => [symbol, values[symbol]])),
+    });
+  const view = runsView(spec, frame, { current: () => series, settings });
+  const progress = element("p", { class: "dm-progress" });
+  frame.stage.append(progress);
+  frame.stage.parentElement?.classList.add("dm-tall");
+
+  // ------------------------------------------------------------------------- the simulation
+
+  const asked = () => JSON.stringify(settings());
+  const known = new Map([[asked(), atStart]]);
+  const simulation = makeSimulation({ formulas: spec.formulas, laws }, take, fail);
+
+  /** Show the sweep of the settings if it is known, or start it. */
+  function simulate() {
+    const question = asked();
+    if (growing?.question === question || failure?.question === question) return;
+    const found = known.get(question);
+    if (found) {
+      series = found;
+      growing = undefined;
+      failure = undefined;
+      simulation.stop();
+      return;
+    }
+    const now = performance.now();
+    if (growing && now - growing.since < PATIENCE_MS) {
+      // It may end soon, and a line that never ends while a slider moves helps nobody.
+      growing.next = true;
+      return;
+    }
+    const runs = { columns: columns.map(() => []), facts: [], note: "" };
+    const { eta, months } = values;
+    const started = { question, since: now, next: false, series: runs, eta, months };
+    growing = started;
+    failure = undefined;
+    setTimeout(() => started.next && growing === started && frame.changed(null), PATIENCE_MS + 10);
+    simulation.start(sweepSettings());
+  }
+
+  /** @returns {SweepSettings} */
+  const sweepSettings = () => ({
+    gpu: { fixed: fixed[values.base], figures: values },
+    sparse: values.sparse === 1,
+    batchLaw: laws.batchLaws[values.law],
+    depthLaw: laws.depthLaws[values.depth],
+    seconds: values.months * laws.monthSeconds,
+    zeroBubbleLatency: values.zero_bubble_latency === 1,
+  });
+
+  /** @param {Run | Ended} run */
+  function take(run) {
+    if (!growing) return;
+    if (isEnd(run)) {
+      const complete = { ...growing.series, facts: facts(growing) };
+      complete.note = whyItEnds(run, growing.months, laws);
+      known.set(growing.question, complete);
+      if (known.size > KEPT) known.delete([...known.keys()][1]);
+      series = complete;
+      growing = undefined;
+    } else {
+      const { series: runs } = growing;
+      columns.forEach(({ name }, index) =>
+        runs.columns[index].push(/** @type {Value} */ (run[name])),
+      );
+    }
+    frame.changed(null);
+  }
+
+  /** @param {string} why */
+  function fail(why) {
+    failure = { question: growing?.question ?? asked(), why };
+    growing = undefined;
+    frame.changed(null);
+  }
+
+  /** @param {Growing} of */
+  function facts({ series: runs, eta }) {
+    /** @param {string} name */
+    const column = (name) =>
+      runs.columns[columns.findIndex((each) => each.name === name)].map(Number);
+    const threshold = laws.linearScaling * eta;
+    const named = linearScaling(column("training_flop"), column("utilization"), threshold);
+    return spec.facts.map(({ name }) => named[name] ?? null);
+  }
+
+  // ------------------------------------------------------------------------------ the figure
+
+  const name = () =>
+    preset ? controls.chosen(preset) + (controls.left(preset) ? ", changed" : "") : "";
+  const left = [...controls.rows];
+  const rows = spec.groups.flatMap(({ label, controls: own }, index) => {
+    const made = left.splice(0, own.length);
+    if (index === 0) return [...made, view.slider];
+    const inside = element("div", { class: "dm-controls" }, ...made);
+    return element("details", { class: "dm-group" }, element("summary", {}, label), inside);
+  });
+
+  function lines() {
+    const here = { label: name(), color: color(0), at: 0.75 };
+    const before = { label: "at the start", color: color(1), faint: true, at: 0.3 };
+    const last = { label: "", color: color(0), faint: true, at: 0.5 };
+    return [
+      ...(series === atStart ? [] : [view.line(atStart, before)]),
+      ...(growing
+        ? [view.line(series, last), view.line(growing.series, here)]
+        : [view.line(series, here)]),
+    ];
+  }
+
+  function state() {
+    if (failure)
+      return `The simulation failed, and the numbers are of the one before. ${failure.why}`;
+    if (growing) {
+      const { length } = growing.series.columns[0];
+      return `Simulating the sweep: ${length} runs so far. The numbers are of the one before.`;
+    }
+    return `Simulated: ${series.columns[0].length} runs.${series.note ? ` ${series.note}` : ""}`;
+  }
+
+  return {
+    rows,
+    buttons: view.buttons,
+    draw(moved) {
+      controls.show(moved);
+      simulate();
+      progress.textContent = state();
+      frame.stage.setAttribute("aria-busy", String(Boolean(growing)));
+      view.draw(lines(), color(0), moved);
+    },
+    words() {
+      if (failure) return "The simulation failed.";
+      return growing ? "Simulating." : `${name()}. ${view.words()}`;
+    },
+    describe: view.describe,
+    settings: () => view.keep(controls.settings()),
+    reset() {
+      controls.reset();
+      view.reset();
+    },
+    apply(given) {
+      controls.apply(given);
+      view.apply(given);
+    },
+    table: view.table,
+  };
+}
+
+/**
+ * @param {Run | Ended} run
+ * @returns {run is Ended}
+ */
+const isEnd = (run) => "ended" in run;

@@ -1,0 +1,43 @@
+// What a kind of figure (expressions.js, grid.js, cluster/cluster.js) gets from the page, and gives it.
+
+/** What changed: a slider, by its symbol; null for no control; undefined for several, or all. */
+export type Moved = string | null | undefined;
+
+/** The place of a figure in the page. */
+export interface Frame {
+  /** The id of a part of the figure. */
+  id: (part: string) => string;
+  /** Where the figure draws. */
+  stage: HTMLElement;
+  /** A line for what the pointer or the keyboard is at; the kind says where it stands. */
+  line: HTMLElement;
+  /** Write that line. */
+  reading: (text: string) => void;
+  /** Ask for a drawing. */
+  changed: (what?: Moved) => void;
+}
+
+/** Head and rows of a table. */
+export interface Rows {
+  head: string[];
+  rows: string[][];
+}
+
+/** A figure that runs. */
+export interface Kind {
+  /** Its controls, in order. */
+  rows: HTMLElement[];
+  buttons?: HTMLElement[];
+  /** Draw what the controls say; `moved` is the slider under the reader's hand, which knows. */
+  draw: (moved: Moved) => void;
+  /** What is shown, in words. */
+  words: () => string;
+  /** Say in words what the picture shows. */
+  describe: (words: string) => void;
+  /** The settings that differ from the start, for the address. */
+  settings: () => URLSearchParams;
+  reset: () => void;
+  /** Take settings from an address; what it does not name is as at the start. */
+  apply: (settings: URLSearchParams) => void;
+  table: () => Rows;
+}
