@@ -1,6 +1,6 @@
 // What the page and the worker of the simulator tell each other.
 
-import type { FormulaSpec, LawsSpec } from "./spec.d.ts";
+import type { BatchLawSpec, FormulaSpec, LawsSpec } from "./spec.d.ts";
 
 /** Numbers by symbol. */
 type Values = Record<string, number>;
@@ -10,7 +10,7 @@ export interface SweepSettings {
   /** A preset's figures that no control sets, and those that the controls set. */
   gpu: { fixed: Values; figures: Values };
   sparse: boolean;
-  batchLaw: string;
+  batchLaw: BatchLawSpec;
   depthLaw: string;
   seconds: number;
   zeroBubbleLatency: boolean;

@@ -1,6 +1,6 @@
-// The simulator's search in the browser: what dmcore/simulator/search.py and dmcore/simulator/sweep.py do, in the same order.
-// No formula stands here. Each is made from its SymPy expression (dmcore/show/cluster.py), and called
-// with its arguments in the order that is written there.
+// The simulator's search in the browser: what dmcore/simulator/search.py and sweep.py do, in the same
+// order. No formula stands here. Each is made from its SymPy expression (dmcore/show/cluster.py), and
+// called with its arguments in the order that is written there.
 
 const BUBBLE_CHOICES = 4; // numbers of microbatches that are tried with a bubble,
 const ZERO_BUBBLE_CHOICES = 1; // and without
@@ -9,22 +9,93 @@ const EQUAL = 1 + 1e-12; // times whose ratio is this close to one are equal
 const DEGREES = 5; // data, slices of d_model and of d_ff, pipeline, expert: in this order everywhere
 const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
 
-/** The page's formulas as functions, by name. */
+/** @import { Ended, Run, SweepSettings } from "./messages.d.ts" */
+/** @import { BatchLawSpec, FormulaSpec, LawsSpec } from "./spec.d.ts" */
+
+/**
+ * Formulas by name; those of a product take the figures of the GPU as their last argument.
+ * @typedef {Record<string, (...values: (number | Gpu)[]) => number>} Formulas
+ */
+
+/**
+ * A level of the network: how many units it joins (the outermost joins all), bytes/s of a GPU, and the
+ * latency of a hop.
+ * @typedef {{size: number | undefined, beta: number, hop: number}} Level
+ */
+
+/**
+ * A GPU and its network, by the symbols of the formulas.
+ * @typedef {object} Gpu
+ * @property {number} F_peak
+ * @property {number} F_useful
+ * @property {number} beta_shared
+ * @property {number} beta_hbm
+ * @property {number} beta_L2
+ * @property {number} hbmBytes
+ * @property {number} ell_kernel
+ * @property {Level[]} network
+ */
+
+/** A GPU, and how many products in a row a layer has. @typedef {Gpu & {productsInLayer: number}} Machine */
+
+/** @typedef {ReturnType<typeof makeModel>} Model */
+
+/**
+ * A way to divide a step, not laid out over the network. `matmul` are seconds of its products, `bound`
+ * those that no layout of it goes below; both are set once the way is looked at.
+ * @typedef {object} Way
+ * @property {number} data
+ * @property {number} slices of d_model
+ * @property {number} ffSlices
+ * @property {number} stages
+ * @property {number} expert
+ * @property {number} microbatches
+ * @property {number} interleaving
+ * @property {boolean} zeroBubble
+ * @property {number} tokens of a nanobatch
+ * @property {number} matmul
+ * @property {number} bound
+ */
+
+/** Degrees of a level, in the order above. @typedef {number[] | Float64Array} Degrees */
+
+/**
+ * A way that is laid out: seconds of a step, of its traffic, of each kind of traffic, and the degrees of
+ * each level.
+ * @typedef {{step: number, bandwidth: number, way: Way, moved: Float64Array, layout: number[][]}} LaidOut
+ */
+
+/**
+ * The page's formulas as functions, by name.
+ * @param {FormulaSpec[]} formulas
+ * @returns {Formulas}
+ */
 export const compile = (formulas) =>
   Object.fromEntries(
-    formulas.map(({ name, args, body }) => [name, new Function(...args, body)]),
+    formulas.map(({ name, args, body }) => [
+      name,
+      /** @type {Formulas[string]} */ (new Function(...args, body)),
+    ]),
   );
 
 // ------------------------------------------------------------------------------- whole numbers
 
+/**
+ * What a function of a number gives, computed once.
+ * @template Made
+ * @param {(value: number) => Made} make
+ * @returns {(value: number) => Made}
+ */
 function remember(make) {
+  /** @type {Map<number, Made>} */
   const known = new Map();
   return (value) => {
     if (!known.has(value)) known.set(value, make(value));
-    return known.get(value);
+    return /** @type {Made} */ (known.get(value));
   };
 }
 
+/** @type {(a: number, b: number) => number} */
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
 
 /** Divisors in ascending order. */
@@ -35,7 +106,7 @@ const divisors = remember((n) => {
     const powers = [1];
     while (n % prime === 0) {
       n /= prime;
-      powers.push(powers.at(-1) * prime);
+      powers.push(/** @type {number} */ (powers.at(-1)) * prime);
     }
     found = powers.flatMap((power) => found.map((divisor) => power * divisor));
   }
@@ -44,29 +115,42 @@ const divisors = remember((n) => {
 
 /** All ways to write n as an ordered product of the degrees at one level. */
 const factorizations = remember((n) => {
+  /** @type {(left: number, parts: number) => number[][]} */
   const ways = (left, parts) =>
     parts === 1
       ? [[left]]
-      : divisors(left).flatMap((first) => ways(left / first, parts - 1).map((way) => [first, ...way]));
+      : divisors(left).flatMap((first) =>
+          ways(left / first, parts - 1).map((way) => [first, ...way]),
+        );
   return ways(n, DEGREES);
 });
 
-const ROUND_NUMBERS = [...new Set([1, 3, 5, 7, 9].flatMap((m) => Array.from({ length: 60 }, (_, i) => m * 2 ** i)))]
-  .sort((a, b) => a - b);
+const ROUND_NUMBERS = [
+  ...new Set([1, 3, 5, 7, 9].flatMap((m) => Array.from({ length: 60 }, (_, i) => m * 2 ** i))),
+].sort((a, b) => a - b);
 
-/** The closest number of the form m 2**i with m one of 1, 3, 5, 7, 9; the smaller on a tie. */
+/**
+ * The closest number of the form m 2**i with m one of 1, 3, 5, 7, 9; the smaller on a tie.
+ * @param {number} x
+ */
 export function closestRound(x) {
   const found = ROUND_NUMBERS.findIndex((number) => number >= x);
   const above = found < 0 ? ROUND_NUMBERS.length - 1 : found;
   const below = Math.max(above - 1, 0);
-  return x - ROUND_NUMBERS[below] <= ROUND_NUMBERS[above] - x ? ROUND_NUMBERS[below] : ROUND_NUMBERS[above];
+  return x - ROUND_NUMBERS[below] <= ROUND_NUMBERS[above] - x
+    ? ROUND_NUMBERS[below]
+    : ROUND_NUMBERS[above];
 }
 
-/** How many units each network level joins, node first: the largest divisor of what is left. */
+/**
+ * How many units each network level joins, node first: the largest divisor of what is left.
+ * @param {Level[]} network
+ * @param {number} gpus
+ */
 function levelSizes(network, gpus) {
   let left = gpus;
   const sizes = network.slice(0, -1).map(({ size }) => {
-    let joined = Math.min(size, left);
+    let joined = Math.min(/** @type {number} */ (size), left);
     while (left % joined) joined -= 1;
     left /= joined;
     return joined;
@@ -76,13 +160,22 @@ function levelSizes(network, gpus) {
 
 // ------------------------------------------------------------------------------------- a model
 
-/** How the sequences of a batch become a whole number, by the names of ROUNDINGS in dmcore.models.laws. */
+/**
+ * How the sequences of a batch become a whole number, by the names of ROUNDINGS in dmcore.models.laws.
+ * @type {Record<BatchLawSpec["rounding"], (sequences: number, experts: number) => number>}
+ */
 const ROUNDINGS = {
   "multiple of the experts": (sequences, experts) => experts * closestRound(sequences / experts),
   "whole sequences down": (sequences) => Math.floor(sequences),
 };
 
-/** The model of a width that the scaling laws make. */
+/**
+ * The model of a width that the scaling laws make.
+ * @param {Formulas} f
+ * @param {number} d
+ * @param {Pick<SweepSettings, "sparse" | "batchLaw" | "depthLaw" | "gpu">} settings
+ * @param {Pick<LawsSpec, "seqLen" | "aspectRatio">} laws
+ */
 export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, aspectRatio }) {
   const ff = aspectRatio * d;
   const layers = closestRound(f[`layers_${depthLaw}`](d, ff));
@@ -92,18 +185,45 @@ export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, a
   const flop = f.trainingFlop(params, experts);
   const sequences = f[`batch_${batchLaw.name}`](flop, experts, seqLen);
   const batch = ROUNDINGS[batchLaw.rounding](sequences, experts) * seqLen;
-  return { d, ff, layers, experts, params, tokens, flop, batch, w: gpu.fixed.w, steps: tokens / batch };
+  return {
+    d,
+    ff,
+    layers,
+    experts,
+    params,
+    tokens,
+    flop,
+    batch,
+    w: gpu.fixed.w,
+    steps: tokens / batch,
+  };
 }
 
 // -------------------------------------------------------------------------------- one training step
 
-/** Seconds of the products of one MLP: four of weights and activations, two gradients of weights. */
+/**
+ * Seconds of the products of one MLP: four of weights and activations, two gradients of weights.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} tokens
+ * @param {number} w
+ */
 const layerSeconds = (f, gpu, rows, columns, tokens, w) =>
   2 * (f.product(rows, columns, tokens, w, w, gpu) + f.product(columns, rows, tokens, w, w, gpu)) +
   f.gradient(rows, columns, tokens, w, w, gpu) +
   f.gradient(columns, rows, tokens, w, w, gpu);
 
-/** Seconds of one pass over the batch. */
+/**
+ * Seconds of one pass over the batch.
+ * @param {Formulas} f
+ * @param {Way} way
+ * @param {number} matmul
+ * @param {number} bandwidth
+ * @param {number} latency
+ * @param {boolean} zeroBubbleLatency
+ */
 function pipelineSeconds(f, way, matmul, bandwidth, latency, zeroBubbleLatency) {
   if (!way.zeroBubble) {
     return f.pipeline(way.stages, way.microbatches, way.interleaving, matmul, bandwidth, latency);
@@ -115,23 +235,52 @@ function pipelineSeconds(f, way, matmul, bandwidth, latency, zeroBubbleLatency) 
 
 // Seconds of each kind of traffic in a step, as they stand in an array: all-reduces of activations and of
 // gradients, transfers between stages and experts, and what each waits.
-const [TENSOR, TENSOR_WAIT, GRADIENTS, GRADIENTS_WAIT, TRANSFER, TRANSFER_WAIT, KINDS] = [0, 1, 2, 3, 4, 5, 6];
+const [TENSOR, TENSOR_WAIT, GRADIENTS, GRADIENTS_WAIT, TRANSFER, TRANSFER_WAIT, KINDS] = [
+  0, 1, 2, 3, 4, 5, 6,
+];
 
 /**
  * Add the traffic of one level to that of the levels inside it: `moved` at `from` to `moved` at `to`. The
  * level has the degrees `parts`; `left` are those of this level and all above, `above` of those above.
+ * @param {Formulas} f
+ * @param {Level} level
+ * @param {Model} model
+ * @param {number} gpus
+ * @param {number} interleaving
+ * @param {Degrees} parts
+ * @param {Degrees} left
+ * @param {Degrees} above
+ * @param {Float64Array} moved
+ * @param {number} from
+ * @param {number} to
  */
-function addLevel(f, { beta, hop }, model, gpus, interleaving, parts, left, above, moved, from, to) {
+function addLevel(
+  f,
+  { beta, hop },
+  model,
+  gpus,
+  interleaving,
+  parts,
+  left,
+  above,
+  moved,
+  from,
+  to,
+) {
   const { d, ff, layers, params, batch, w } = model;
   const rounds = 2 * layers;
   // What a level hands over is what leaves the levels inside, less what leaves its own groups.
+  /** @type {(degree: number) => number} */
   const summed = (degree) => f.leaving(1, left[degree]) - f.leaving(1, above[degree]);
   const words = (ff * summed(MODEL) + d * summed(FF)) * rounds * batch;
   const waits = +(parts[MODEL] > 1) + +(parts[FF] > 1);
   // Of the words a share stays inside a level; of the waits none does: the last token decides.
+  /** @type {(at: Degrees, outside: (groups: number) => number) => number} */
   const leaving = (at, outside) =>
     f.withExperts(layers, f.leaving(interleaving, at[PIPELINE]), outside(at[EXPERT]));
+  /** @type {(groups: number) => number} */
   const share = (groups) => 1 - 1 / groups;
+  /** @type {(groups: number) => number} */
   const any = (groups) => +(groups > 1);
   const passed = leaving(left, share) - leaving(above, share);
   const passedWaits = leaving(left, any) - leaving(above, any);
@@ -141,12 +290,20 @@ function addLevel(f, { beta, hop }, model, gpus, interleaving, parts, left, abov
     moved[from + GRADIENTS],
     f.handOver(params * summed(DATA), w, gpus, beta),
   );
-  moved[to + GRADIENTS_WAIT] = moved[from + GRADIENTS_WAIT] + f.handOverWait(+(parts[DATA] > 1), hop);
+  moved[to + GRADIENTS_WAIT] =
+    moved[from + GRADIENTS_WAIT] + f.handOverWait(+(parts[DATA] > 1), hop);
   moved[to + TRANSFER] = moved[from + TRANSFER] + f.handOver(passed * d * batch, w, gpus, beta);
   moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.handOverWait(passedWaits, hop);
 }
 
-/** Seconds of a step whose traffic is `moved` from a place on. */
+/**
+ * Seconds of a step whose traffic is `moved` from a place on.
+ * @param {Formulas} f
+ * @param {Way} way
+ * @param {Float64Array} moved
+ * @param {number} at
+ * @param {boolean} zeroBubbleLatency
+ */
 function stepSeconds(f, way, moved, at, zeroBubbleLatency) {
   const bandwidth = moved[at + TENSOR] + moved[at + TRANSFER];
   const latency = moved[at + TENSOR_WAIT] + moved[at + TRANSFER_WAIT];
@@ -154,18 +311,39 @@ function stepSeconds(f, way, moved, at, zeroBubbleLatency) {
   return pass + moved[at + GRADIENTS] + moved[at + GRADIENTS_WAIT];
 }
 
-/** The largest of pairs of name and value, the first of those that are equal but for rounding. */
+/**
+ * The largest of pairs of name and value, the first of those that are equal but for rounding.
+ * @param {[string, number][]} pairs
+ */
 function largest(pairs) {
   const most = Math.max(...pairs.map(([, value]) => value));
-  return pairs.find(([, value]) => value * EQUAL >= most);
+  return /** @type {[string, number]} */ (pairs.find(([, value]) => value * EQUAL >= most));
 }
 
-/** The cause that takes most of a step, as dmcore.TrainingStep.binding names it. */
+/**
+ * The cause that takes most of a step, as dmcore.TrainingStep.binding names it.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {Way} way
+ * @param {Float64Array} moved
+ * @param {number} step
+ */
 function binding(f, gpu, model, way, moved, step) {
   const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
+  /** @type {Record<string, number>} */
   const layer = { arithmetic: 0, "shared memory": 0, L2: 0, HBM: 0, latency: 0 };
-  for (const [count, name] of [[2, "product"], [1, "gradient"]]) {
-    for (const [d1, d2] of [[rows, columns], [columns, rows]]) {
+  /** @type {[number, string][]} */
+  const products = [
+    [2, "product"],
+    [1, "gradient"],
+  ];
+  for (const [count, name] of products) {
+    for (const [d1, d2] of [
+      [rows, columns],
+      [columns, rows],
+    ]) {
+      /** @type {[string, number][]} */
       const times = ["HBM", "L2", "shared memory", "arithmetic"].map((part) => [
         part,
         f[`${name} ${part}`](d1, d2, way.tokens, model.w, model.w, gpu),
@@ -183,11 +361,14 @@ function binding(f, gpu, model, way, moved, step) {
   const withBubble = busy / (1 - idle);
   const network = "tensor, pipeline and expert";
   const hidden = bandwidth > way.matmul;
+  /** @type {[string, number][]} */
+  const inProducts = (hidden ? [] : Object.entries(layer)).map(([name, seconds]) => [
+    `matmul ${name}`,
+    (seconds * way.matmul) / total,
+  ]);
+  /** @type {[string, number][]} */
   const parts = [
-    ...(hidden ? [] : Object.entries(layer)).map(([name, seconds]) => [
-      `matmul ${name}`,
-      (seconds * way.matmul) / total,
-    ]),
+    ...inProducts,
     [`${network} bandwidth`, hidden ? busy : 0],
     ["bubble", withBubble - busy],
     [`${network} latency`, Math.max(0, step - gradients - withBubble)],
@@ -199,7 +380,14 @@ function binding(f, gpu, model, way, moved, step) {
 
 // ---------------------------------------------------------------------------------- the search
 
-/** All ways to divide a step, not laid out over the network; each is given to `use`. */
+/**
+ * All ways to divide a step, not laid out over the network; each is given to `use`.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {number} gpus
+ * @param {(way: Way) => void} use
+ */
 function eachWay(f, gpu, model, gpus, use) {
   const { d, ff, layers, experts, params, batch, w } = model;
   const expert = gcd(gpus, experts);
@@ -225,7 +413,7 @@ function eachWay(f, gpu, model, gpus, use) {
           if (first < 0) continue;
           const tried = zeroBubble ? ZERO_BUBBLE_CHOICES : BUBBLE_CHOICES;
           for (const microbatches of options.slice(first, first + tried)) {
-            use({
+            const way = {
               data,
               slices,
               ffSlices,
@@ -235,7 +423,8 @@ function eachWay(f, gpu, model, gpus, use) {
               interleaving: zeroBubble ? 1 : interleaved,
               zeroBubble,
               tokens: share / microbatches,
-            });
+            };
+            use(/** @type {Way} */ (way));
           }
         }
       });
@@ -243,7 +432,15 @@ function eachWay(f, gpu, model, gpus, use) {
   }
 }
 
-/** Seconds of traffic that no layout of a way goes below: dmcore.simulator.bound proves it. */
+/**
+ * Seconds of traffic that no layout of a way goes below: dmcore.simulator.bound proves it.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {number} gpus
+ * @param {number[]} sizes
+ * @returns {(way: Way) => Float64Array}
+ */
 function leastTraffic(f, gpu, model, gpus, sizes) {
   const { d, ff, layers, params, batch, w } = model;
   const reach = gpu.network.map((_, i) =>
@@ -278,19 +475,26 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
   };
 }
 
-/** The first of equally fast layouts in the order that dmcore.simulator.search states. */
+/**
+ * The first of equally fast layouts in the order that dmcore.simulator.search states.
+ * @param {LaidOut[]} found
+ */
 export function firstOf(found) {
-  const fastest = Math.min(...found.map(({ step }) => step));
-  const quick = found.filter(({ step }) => step <= fastest * EQUAL);
+  const quickest = Math.min(...found.map(({ step }) => step));
+  const quick = found.filter(({ step }) => step <= quickest * EQUAL);
   const least = Math.min(...quick.map(({ bandwidth }) => bandwidth));
+  /** @type {(found: LaidOut) => number[]} */
   const keys = ({ way, layout }) => [
     way.slices * way.ffSlices,
     way.slices,
     way.stages,
     way.microbatches,
     +way.zeroBubble,
-    ...layout.flatMap((degrees) => [MODEL, FF, PIPELINE, EXPERT, DATA].map((degree) => -degrees[degree])),
+    ...layout.flatMap((degrees) =>
+      [MODEL, FF, PIPELINE, EXPERT, DATA].map((degree) => -degrees[degree]),
+    ),
   ];
+  /** @type {(a: {keys: number[]}, b: {keys: number[]}) => boolean} */
   const before = (a, b) => {
     const i = a.keys.findIndex((key, at) => key !== b.keys[at]);
     return i >= 0 && a.keys[i] < b.keys[i];
@@ -303,19 +507,30 @@ export function firstOf(found) {
 
 /**
  * A function that lays a way out over the network levels as quickly as possible, and adds the layouts that
- * are as quick as the best so far to \`found\`, which has their least time in \`step\`. Level by level, node
+ * are as quick as the best so far to `found`, which has their least time in \`step\`. Level by level, node
  * first: no traffic of the levels above makes a step quicker, so a layout is given up once the levels so
  * far take longer than the best.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {number} gpus
+ * @param {number[]} sizes
+ * @param {boolean} zeroBubbleLatency
+ * @param {{step: number, layouts: LaidOut[]}} found
+ * @returns {(way: Way) => void}
  */
 function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
   const last = sizes.length - 1;
   const ways = sizes.slice(0, -1).map(factorizations);
   const left = sizes.map(() => new Float64Array(DEGREES)); // degrees of a level and all above
   const none = new Float64Array(DEGREES).fill(1);
+  /** @type {Degrees[]} */
   const parts = sizes.map(() => none);
   const moved = new Float64Array((sizes.length + 1) * KINDS); // traffic inside each level, and of all
+  /** @type {Way} */
   let way;
 
+  /** @param {number} level */
   function place(level) {
     const here = left[level];
     if (level === last) {
@@ -333,10 +548,26 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
       if (finish(level, above) <= found.step * ROUNDING) place(level + 1);
     }
   }
+  /**
+   * @param {number} level
+   * @param {Degrees} above
+   */
   function finish(level, above) {
     const [from, to] = [level * KINDS, (level + 1) * KINDS];
     const network = gpu.network[level];
-    addLevel(f, network, model, gpus, way.interleaving, parts[level], left[level], above, moved, from, to);
+    addLevel(
+      f,
+      network,
+      model,
+      gpus,
+      way.interleaving,
+      parts[level],
+      left[level],
+      above,
+      moved,
+      from,
+      to,
+    );
     const step = stepSeconds(f, way, moved, to, zeroBubbleLatency);
     if (level === last && step <= found.step * EQUAL) {
       if (step * EQUAL < found.step) found.layouts.length = 0;
@@ -354,13 +585,24 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
   };
 }
 
-/** The fastest way on a cluster, if its step takes at most `cutoff` seconds. */
+/**
+ * The fastest way on a cluster, if its step takes at most `cutoff` seconds.
+ * @param {Formulas} f
+ * @param {Machine} gpu
+ * @param {Model} model
+ * @param {number} gpus
+ * @param {number} cutoff
+ * @param {boolean} zeroBubbleLatency
+ * @param {(way: Way) => number} seconds of the products of a layer
+ */
 function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
   const sizes = levelSizes(gpu.network, gpus);
   const least = leastTraffic(f, gpu, model, gpus, sizes);
   const waits = gpu.productsInLayer * gpu.ell_kernel;
+  /** @type {Way[]} */
   const possible = [];
   eachWay(f, gpu, model, gpus, (way) => {
+    /** @param {number} layer */
     const allLayers = (layer) =>
       f.matmuls(model.layers, way.stages, model.experts, way.expert, way.microbatches, layer);
     const moved = least(way);
@@ -375,6 +617,7 @@ function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
   });
   possible.sort((a, b) => a.bound - b.bound);
 
+  /** @type {{step: number, layouts: LaidOut[]}} */
   const found = { step: cutoff, layouts: [] };
   const layOut = layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found);
   for (const way of possible) {
@@ -384,9 +627,18 @@ function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
   return found.layouts.length ? firstOf(found.layouts) : undefined;
 }
 
-/** The smallest cluster that ends a run in time, with its best step; or what keeps all from it. */
+/**
+ * The smallest cluster that ends a run in time, with its best step; or what keeps all from it.
+ * @param {Formulas} f
+ * @param {Machine} gpu
+ * @param {Model} model
+ * @param {SweepSettings} settings
+ * @param {number} minUtilization
+ * @returns {(LaidOut & {gpus: number, ideal: number}) | {ended: "latency", least: number} | {ended: "clusters", gpus: number}}
+ */
 function smallestCluster(f, gpu, model, settings, minUtilization) {
   const known = new Map();
+  /** @param {Way} way */
   const seconds = (way) => {
     const key = `${way.slices} ${way.ffSlices} ${way.tokens}`;
     let found = known.get(key);
@@ -398,7 +650,8 @@ function smallestCluster(f, gpu, model, settings, minUtilization) {
     return found;
   };
   const floor = gpu.productsInLayer * model.layers * gpu.ell_kernel;
-  if (settings.seconds <= floor * model.steps) return { ended: "latency", least: floor * model.steps };
+  if (settings.seconds <= floor * model.steps)
+    return { ended: "latency", least: floor * model.steps };
   const needed = model.flop / (settings.seconds * gpu.F_useful);
   const cutoff = (settings.seconds / model.steps) * ROUNDING;
   let gpus = model.experts;
@@ -414,7 +667,12 @@ function smallestCluster(f, gpu, model, settings, minUtilization) {
 
 // ----------------------------------------------------------------------------------- the sweep
 
-/** A GPU and its network as the formulas know them, from the figures that a reader sets. */
+/**
+ * A GPU and its network as the formulas know them, from the figures that a reader sets.
+ * @param {Formulas} f
+ * @param {SweepSettings["gpu"]} settings
+ * @returns {Gpu}
+ */
 export function makeGpu(f, { fixed, figures }) {
   const levels = [
     { size: figures.node_size, beta: figures.beta_node },
@@ -442,6 +700,10 @@ export function makeGpu(f, { fixed, figures }) {
  * Runs of growing models, one at a time, and at last why there are no more. `settings` are the GPU's
  * figures and fixed values, `sparse`, `batchLaw`, `depthLaw`, `seconds` and `zeroBubbleLatency`; `laws`
  * are the widths and what all models share.
+ * @param {Formulas} f
+ * @param {SweepSettings} settings
+ * @param {LawsSpec} laws
+ * @returns {Generator<Run | Ended, void>}
  */
 export function* sweep(f, settings, laws) {
   // Of the formulas of a product, those of the GPU's kind.
@@ -457,8 +719,8 @@ export function* sweep(f, settings, laws) {
   for (const width of laws.widths) {
     const model = makeModel(own, width, settings, laws);
     const found = smallestCluster(own, gpu, model, settings, laws.minUtilization);
-    if (found.ended) {
-      yield { ended: found.ended, width, gpus: found.gpus, least: found.least };
+    if ("ended" in found) {
+      yield { ...found, width };
       return;
     }
     const utilization = found.ideal / found.step;

@@ -145,18 +145,23 @@ export interface FormulaSpec {
   body: string;
 }
 
+/** How the batch grows with compute: the formula's name, and how it becomes whole sequences. */
+export interface BatchLawSpec {
+  name: string;
+  rounding: "multiple of the experts" | "whole sequences down";
+}
+
 /** What all sweeps share. */
 export interface LawsSpec {
   widths: number[];
   seqLen: number;
-  wordBytes: number;
   aspectRatio: number;
   minUtilization: number;
   linearScaling: number;
   monthSeconds: number;
   productsInLayer: number;
+  batchLaws: BatchLawSpec[];
   depthLaws: string[];
-  batchLaws: string[];
 }
 
 /** A sweep of the reader's own cluster; `fixed` are each preset's figures that no control sets. */

@@ -4,6 +4,7 @@
 import { compile, sweep } from "./simulator.js";
 
 /** @import { Asked, Told } from "./messages.d.ts" */
+/** @import { Formulas } from "./simulator.js" */
 /** @import { LawsSpec } from "./spec.d.ts" */
 
 /** @type {Formulas} */
