@@ -7,11 +7,12 @@ import json
 import subprocess
 
 import pytest
+from chapter_explorers import explorers
 from test_javascript import LIVE, node
 from test_live import grid, small
 
-from dmcore.figures.your_cluster import cluster
-from dmcore.live import LiveFigure, explorers
+from dmcore.chapters.your_cluster import cluster
+from dmcore.show.page import LiveFigure
 
 CHECK = LIVE.parent / "_web" / "check"
 
