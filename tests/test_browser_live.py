@@ -569,7 +569,7 @@ def test_a_simulation_that_fails(browser, alone, tmp_path, instead, first, why):
     page = context.new_page()
     said, thrown = [], []
     page.on("console", lambda each: each.type == "error" and said.append(each.text))
-    page.on("pageerror", thrown.append)
+    page.on("pageerror", lambda error: thrown.append(error))
     page.goto(address)
     root = page.locator("figure#fig-your-cluster")
     progress = root.locator(".dm-progress")
