@@ -1,4 +1,4 @@
-"""Where the labels of a still figure stand: one algorithm, that of the page's plot (book/_live/plot.js).
+"""Where the labels of a still figure stand: one algorithm, that of book/_live/plot/labels.js.
 
 A label says what it names: a point, a line or an area. When all is drawn, each one takes the place that
 covers least of lines, marks, bars and other labels, as near to what it names as there is room. Distances
