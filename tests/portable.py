@@ -26,7 +26,17 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 #: Where ties between splits show first.
 SHORT = ("tests/test_search.py", "tests/test_sweep.py")
-NOT_COPIED = (".git", ".venv", "_build", "node_modules", "__pycache__", "*.egg-info", ".*_cache")
+NOT_COPIED = (
+    ".git",
+    ".venv",
+    "_build",
+    "node_modules",
+    "__pycache__",
+    "*.egg-info",
+    ".*_cache",
+    ".hypothesis",
+    ".benchmarks",
+)
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "BLIS")
 ELSEWHERE = {
     **{f"{library}_NUM_THREADS": "1" for library in THREADS},
