@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from copies import copy_writable
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -25,7 +25,7 @@ def code(notebook):
 
 @pytest.fixture
 def copy(tmp_path):
-    shutil.copytree(ROOT / "dmcore", tmp_path / "dmcore", ignore=shutil.ignore_patterns("__pyc*"))
+    copy_writable(ROOT / "dmcore", tmp_path / "dmcore")
     return tmp_path
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from copies import copy_writable
 
 ROOT = Path(__file__).parents[1]
 RECIPE = re.compile(
@@ -85,10 +85,9 @@ def recipes():
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     copy = tmp_path_factory.mktemp("extended")
-    for name in ("dmcore", "notebooks", "book/_ext"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_toc.yml", "book/references.bib"):
-        shutil.copy(ROOT / name, copy / name)
+    (copy / "book").mkdir()
+    for name in ("dmcore", "notebooks", "book/_ext", "_toc.yml", "book/references.bib"):
+        copy_writable(ROOT / name, copy / name)
     for recipe in recipes():
         path, line = copy / recipe["path"], recipe["line"]
         if line is not None:
