@@ -40,7 +40,7 @@ from dmcore.simulator.times import (
     step_seconds,
     weight_bytes,
 )
-from dmcore.simulator.traffic import load_of, moved_words, traffic_by_level
+from dmcore.simulator.traffic import hand_overs, load_of, traffic_by_level
 
 __all__ = ["LevelTraffic", "TrainingStep", "training_step"]
 
@@ -190,7 +190,7 @@ class TrainingStep:
         load, levels = load_of(self.model), len(self.gpu.network)
         split = self.parallelism.columns(levels)
         v = np.array([float(self.parallelism.interleaving)])
-        words = moved_words(load, interleaving=v, **split)
+        words, _ = hand_overs(load, interleaving=v, **split)
         took = traffic_by_level(self.gpu, load, float(self.n_gpu), interleaving=v, **split)
         waits = took.tensor_latency_s + took.point_to_point_latency_s + took.data_latency_s
         seconds = took.tensor_bandwidth_s, took.point_to_point_bandwidth_s, took.data_bandwidth_s

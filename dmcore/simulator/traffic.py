@@ -22,7 +22,7 @@ Degrees are float arrays of shape ``(levels, candidates)``, node first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
@@ -40,10 +40,10 @@ __all__ = [
     "TrafficLoad",
     "hand_over_latency",
     "hand_over_time",
+    "hand_overs",
     "hand_overs_leaving",
     "hand_overs_with_experts",
     "load_of",
-    "moved_words",
     "product_above",
     "traffic",
     "traffic_by_level",
@@ -165,14 +165,13 @@ class Traffic:
 
     def over_all_levels(self) -> Traffic:
         """Of arrays ``(levels, candidates)``: sums overlap, so the slowest level counts; the rest adds up."""
-        overlap = ("tensor_bandwidth_s", "data_bandwidth_s")
         return Traffic(
-            **{
-                field.name: getattr(self, field.name).max(axis=0)
-                if field.name in overlap
-                else getattr(self, field.name).sum(axis=0)
-                for field in fields(self)
-            }
+            self.tensor_bandwidth_s.max(axis=0),
+            self.tensor_latency_s.sum(axis=0),
+            self.point_to_point_bandwidth_s.sum(axis=0),
+            self.point_to_point_latency_s.sum(axis=0),
+            self.data_bandwidth_s.max(axis=0),
+            self.data_latency_s.sum(axis=0),
         )
 
 
@@ -190,7 +189,7 @@ def product_above(degrees: Array) -> Array:
     return above
 
 
-def moved_words(
+def hand_overs(
     load: TrafficLoad,
     *,
     data: Array,
@@ -199,47 +198,46 @@ def moved_words(
     pipeline: Array,
     expert: Array,
     interleaving: Array,
-) -> tuple[Array, Array, Array]:
-    """Numbers that each level hands over one way in a step: tensor, point-to-point, data traffic."""
+) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+    """Numbers that each level hands over one way in a step, and hand-overs in a row.
 
-    def summed(degrees: Array) -> Array:
-        # once through the chain, p - 1 hand-overs in all: no group left over counts for 0 by itself
-        groups = product_above(degrees)
-        return np.asarray(groups[:-1] - groups[1:])
+    Each for tensor, point-to-point and data traffic.
+    """
 
-    tensor = summed(slices_of_d) * load.over_d + summed(slices_of_f) * load.over_f
-    gradients = summed(data) * (load.params - load.attention_params)
+    def carried(leaving: Array) -> Array:
+        return np.asarray(leaving[:-1] - leaving[1:])
+
+    # an all-reduce passes once through its chain: p_out - 1 hand-overs leave, also if p_out is 1
+    tensor = load.over_d * carried(product_above(slices_of_d))
+    tensor += load.over_f * carried(product_above(slices_of_f))
+    gradients = carried(product_above(data)) * (load.params - load.attention_params)
+    together = data
     if load.attention_params:
-        gradients = gradients + summed(data * expert) * load.attention_params
-    outside = 1 - 1 / product_above(expert)
-    passed = _crossed(load, pipeline, interleaving, outside) * load.passed
-    return tensor, passed, gradients
+        together = data * expert
+        gradients += carried(product_above(together)) * load.attention_params
 
-
-def _crossed(load: TrafficLoad, pipeline: Array, interleaving: Array, outside: Array) -> Array:
-    """Boundaries of layers that a token crosses at each level; ``outside`` is as in ``s_out``."""
+    groups = product_above(expert)
     leaving = value_of(hand_overs_leaving(), v=interleaving, p_out=product_above(pipeline))
-    crossed = value_of(hand_overs_with_experts(), L=load.layers, n_out=leaving, s_out=outside)
-    return np.asarray(crossed[:-1] - crossed[1:])
+    # of the words a share stays inside a level; of the waits none does: the last token decides
+    passed, waits = (
+        carried(value_of(hand_overs_with_experts(), L=load.layers, n_out=leaving, s_out=outside))
+        for outside in (1 - 1 / groups, groups > 1)
+    )
+    sums = (slices_of_d > 1).astype(float) + (slices_of_f > 1)
+    in_a_row = np.asarray(sums * load.rounds), waits, (together > 1).astype(float)
+    return (tensor, passed * load.passed, gradients), in_a_row
 
 
 def traffic_by_level(
     gpu: GPU, load: TrafficLoad, n_gpu: float | Array, *, interleaving: Array, **degrees: Array
 ) -> Traffic:
     """Seconds of each kind of traffic at each level, ``(levels, candidates)``. Checks nothing."""
-    words = moved_words(load, interleaving=interleaving, **degrees)
+    words, in_a_row = hand_overs(load, interleaving=interleaving, **degrees)
     network = {"w": load.word_bytes, "N_GPU": n_gpu, "beta": _column(gpu, "bytes_per_s")}
     tensor, passed, gradients = (value_of(hand_over_time(), u=u, **network) for u in words)
-
     hop = _column(gpu, "latency_s")
-    sliced = 1.0 * (degrees["slices_of_d"] > 1) + (degrees["slices_of_f"] > 1)
-    together = degrees["data"] * (degrees["expert"] if load.attention_params else 1)
-    # of the words a share stays inside a level; of the waits none does: the last token decides
-    outside = (product_above(degrees["expert"]) > 1).astype(float)
-    crossed = _crossed(load, degrees["pipeline"], interleaving, outside)
     tensor_wait, passing_wait, data_wait = (
-        value_of(hand_over_latency(), n_hand=hand_overs, ell_hop=hop)
-        for hand_overs in (sliced * load.rounds, crossed, 1.0 * (together > 1))
+        value_of(hand_over_latency(), n_hand=count, ell_hop=hop) for count in in_a_row
     )
     return Traffic(tensor, tensor_wait, passed, passing_wait, gradients, data_wait)
 
