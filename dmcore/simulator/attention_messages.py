@@ -25,6 +25,11 @@ def inside_all_reduced() -> sp.Expr:
 
     Forward, in each of F times, the sums of query, key and value; backward, the gradient that enters
     the output projection.
+
+    Examples
+    --------
+    >>> inside_all_reduced()
+    d*(3*F_passes + 1)
     """
     d, F = symbols("d F_passes")
     return (3 * F + 1) * d
@@ -35,6 +40,11 @@ def outside_all_reduced() -> sp.Expr:
     """Channels, for a token and layer, that the q slices of the channels inside sum up in a step.
 
     Forward, in each of F times, the output; backward, the gradient that leaves the layer.
+
+    Examples
+    --------
+    >>> outside_all_reduced()
+    d*(F_passes + 1)
     """
     d, F = symbols("d F_passes")
     return (F + 1) * d
@@ -42,6 +52,12 @@ def outside_all_reduced() -> sp.Expr:
 
 @cache
 def words_per_token() -> sp.Expr:
-    """Channels all-reduced for one token in one layer's attention over all peers, in a step."""
+    """Channels all-reduced for one token in one layer's attention over all peers, in a step.
+
+    Examples
+    --------
+    >>> words_per_token()
+    d*(F_passes + 1)*(2*q - 2) + d*(3*F_passes + 1)*(2*m - 2)
+    """
     m, q = symbols("m q")
     return all_reduce_words(m, inside_all_reduced()) + all_reduce_words(q, outside_all_reduced())

@@ -163,6 +163,12 @@ def latency_floor_s(gpu: GPU, model: Model) -> float:
     """Seconds that a step takes on any cluster of whole experts, for the latency of its products.
 
     A stage runs its products of a layer for each microbatch, of which there are as many as stages.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> f"{latency_floor_s(get_gpu('H100 SXM'), Model(512, 2048, 12, 64)):.2e}"
+    '3.24e-04'
     """
     products = products_in_mlp(model.extras) + products_in_attention(model.extras)
     return products * model.layers * gpu.matmul_latency_s

@@ -56,7 +56,13 @@ _BUBBLE_CHOICES, _ZERO_BUBBLE_CHOICES = 4, 1
 
 @lru_cache(maxsize=4096)
 def divisors(n: int) -> Ints:
-    """Divisors of n in ascending order."""
+    """Divisors of n in ascending order.
+
+    Examples
+    --------
+    >>> divisors(12).tolist()
+    [1, 2, 3, 4, 6, 12]
+    """
     found = [1]
     prime = 2
     while n > 1:
@@ -73,7 +79,13 @@ def divisors(n: int) -> Ints:
 
 @cache
 def ordered_factorizations(n: int, parts: int) -> Ints:
-    """All ways to write n as an ordered product, one a row of shape (ways, parts)."""
+    """All ways to write n as an ordered product, one a row of shape (ways, parts).
+
+    Examples
+    --------
+    >>> ordered_factorizations(4, 2).tolist()
+    [[1, 4], [2, 2], [4, 1]]
+    """
     if parts == 1:
         return _frozen(np.array([[n]]))
     rows = [
@@ -88,6 +100,12 @@ def level_sizes(gpu: GPU, n_gpu: int) -> tuple[int, ...]:
 
     The largest divisor of the units left that does not exceed the level's size, so that a cluster
     smaller than a node, or an odd one, still splits exactly. The last level joins what remains.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> level_sizes(get_gpu("H100 SXM"), 48)
+    (8, 6)
     """
     sizes, left = [], n_gpu
     for level in gpu.network[:-1]:
@@ -142,7 +160,15 @@ class Candidates:
 
 
 def candidates_of(gpu: GPU, model: Model, n_gpu: int) -> Candidates:
-    """All candidates by the rules of :func:`dmcore.simulator.search.candidates`, perhaps none."""
+    """All candidates by the rules of :func:`dmcore.simulator.search.candidates`, perhaps none.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> found = candidates_of(get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16), 16)
+    >>> len(found), int(found.data.max())
+    (120, 16)
+    """
     expert = math.gcd(n_gpu, model.experts)
     rest = n_gpu // expert
     slices_of_d = divisors(math.gcd(rest, model.d_model))[:, None]
@@ -262,7 +288,15 @@ def _index(values: Ints, wanted: Ints) -> Ints:
 
 
 def degrees_of(candidates: Candidates) -> Ints:
-    """Degrees in the order of ``DEGREES``: (5, candidates)."""
+    """Degrees in the order of ``DEGREES``: (5, candidates).
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> found = candidates_of(get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16), 16)
+    >>> degrees_of(found).prod(axis=0).tolist() == [16] * len(found)
+    True
+    """
     expert = np.full(len(candidates), candidates.expert)
     return np.stack([*(getattr(candidates, name) for name in DEGREES[:-1]), expert])
 
@@ -272,6 +306,12 @@ def layouts_of(sizes: tuple[int, ...], degrees: Ints) -> tuple[Ints, NDArray[np.
 
     At each level they multiply to its size, and what remains goes to the last. Returns the degrees of
     shape (5, levels, layouts), and the candidate of each layout.
+
+    Examples
+    --------
+    >>> layouts, owner = layouts_of((2, 2), np.array([[4], [1], [1], [1], [1]]))
+    >>> layouts[0].tolist()
+    [[2], [2]]
     """
     owner = np.arange(degrees.shape[1])
     left = degrees
@@ -288,7 +328,13 @@ def layouts_of(sizes: tuple[int, ...], degrees: Ints) -> tuple[Ints, NDArray[np.
 
 
 def count_layouts(sizes: tuple[int, ...], degrees: Ints) -> int:
-    """How many layouts there are: that depends on what a degree shares with the inner levels only."""
+    """How many layouts there are: that depends on what a degree shares with the inner levels only.
+
+    Examples
+    --------
+    >>> count_layouts((2, 2), np.array([[2], [2], [1], [1], [1]]))
+    2
+    """
     inner = math.prod(sizes[:-1])
     patterns, counts = np.unique(np.gcd(degrees, inner), axis=1, return_counts=True)
     _, owner = layouts_of(sizes, patterns)

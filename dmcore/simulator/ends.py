@@ -85,7 +85,14 @@ class Bracket:
 
 
 def never_linear(found: Sweep, level: float = LINEAR_SCALING) -> bool:
-    """Whether the first run of a sweep is at or below the level already."""
+    """Whether the first run of a sweep is at or below the level already.
+
+    Examples
+    --------
+    >>> from dmcore.simulator.sweep import sweep
+    >>> never_linear(sweep("H100 SXM", d_models=(12288,)))
+    False
+    """
     return bool(_below(found, level)[:1].any())
 
 
@@ -103,6 +110,13 @@ def bracket(found: Sweep, level: float = LINEAR_SCALING) -> Bracket | None:
     ------
     ValueError
         If ``level`` is not positive.
+
+    Examples
+    --------
+    >>> from dmcore.simulator.sweep import sweep
+    >>> found = sweep("H100 SXM", d_models=(36864, 40960, 49152, 53248))
+    >>> f"{bracket(found).middle:.2e}"
+    '1.75e+28'
     """
     below = _below(found, level)
     if not below.any() or below[0]:
@@ -112,13 +126,29 @@ def bracket(found: Sweep, level: float = LINEAR_SCALING) -> Bracket | None:
 
 
 def first_run_below(found: Sweep, level: float = LINEAR_SCALING) -> float | None:
-    """Training FLOP of the first run at or below the level, the paper's reading."""
+    """Training FLOP of the first run at or below the level, the paper's reading.
+
+    Examples
+    --------
+    >>> from dmcore.simulator.sweep import sweep
+    >>> found = sweep("H100 SXM", d_models=(36864, 40960, 49152, 53248))
+    >>> f"{first_run_below(found):.2e}"
+    '2.05e+28'
+    """
     crossings = bracket(found, level)
     return None if crossings is None else crossings.first_below
 
 
 def last_run_above(found: Sweep, level: float = LINEAR_SCALING) -> float | None:
-    """Training FLOP of the last run above the level."""
+    """Training FLOP of the last run above the level.
+
+    Examples
+    --------
+    >>> from dmcore.simulator.sweep import sweep
+    >>> found = sweep("H100 SXM", d_models=(36864, 40960, 49152, 53248))
+    >>> f"{last_run_above(found):.2e}"
+    '1.49e+28'
+    """
     crossings = bracket(found, level)
     return None if crossings is None else crossings.last_above
 

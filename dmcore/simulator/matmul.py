@@ -52,7 +52,13 @@ _D1, _D2, _Z, _W_P, _W_A = symbols("d_1 d_2 z w_P w_A")
 
 @cache
 def tile_count(capacity: sp.Expr) -> sp.Expr:
-    """k: tiles of that many bytes that the weight matrix is cut into."""
+    """k: tiles of that many bytes that the weight matrix is cut into.
+
+    Examples
+    --------
+    >>> tile_count(sp.Integer(65536))
+    ceiling(d_1*d_2*w_P/65536)
+    """
     return sp.ceiling(_D1 * _D2 * _W_P / capacity)
 
 
@@ -151,7 +157,13 @@ def register_bytes(weight_gradient: bool = False) -> sp.Expr:
 
 @cache
 def matmul_flop() -> sp.Expr:
-    """FLOP with every side rounded up to the 8 of a tensor core's unit of 512 MAC."""
+    """FLOP with every side rounded up to the 8 of a tensor core's unit of 512 MAC.
+
+    Examples
+    --------
+    >>> matmul_flop()
+    1024*ceiling(d_1/8)*ceiling(d_2/8)*ceiling(z/8)
+    """
     return 2 * 512 * sp.ceiling(_D1 / 8) * sp.ceiling(_D2 / 8) * sp.ceiling(_Z / 8)
 
 
@@ -166,6 +178,11 @@ def matmul_time_parts(
 
     What comes from the main memory passes through L2 as well, and what comes from L2 through the
     shared memory.
+
+    Examples
+    --------
+    >>> list(matmul_time_parts())
+    ['HBM', 'L2', 'shared memory', 'arithmetic', 'latency']
     """
     hbm_rate, l2_rate, shared_rate, flop_rate, latency = symbols(
         "beta_hbm beta_L2 beta_shared F_useful ell_kernel"
@@ -192,7 +209,13 @@ def time_expression(weight_gradient: bool = False, distributed: bool = False) ->
 
 @lru_cache(maxsize=256)
 def gpu_values(gpu: GPU) -> Mapping[str, float]:
-    """A GPU's figures by symbol name: capacities in bytes, rates per second, latency in seconds."""
+    """A GPU's figures by symbol name: capacities in bytes, rates per second, latency in seconds.
+
+    Examples
+    --------
+    >>> f"{gpu_values(get_gpu('H100 SXM'))['beta_hbm']:.3g}"
+    '3.35e+12'
+    """
     per_sm = gpu.blocks_per_sm * gpu.useful_register_bytes
     values = {
         # V100's L2 is smaller than all registers, but never smaller than those of one SM
@@ -213,7 +236,13 @@ def gpu_values(gpu: GPU) -> Mapping[str, float]:
 def matmul_seconds(
     gpu: GPU, d1: Any, d2: Any, tokens: Any, word_bytes: float, weight_gradient: bool
 ) -> Any:
-    """:func:`matmul_time` without the checks; sizes must be floats, to not overflow."""
+    """:func:`matmul_time` without the checks; sizes must be floats, to not overflow.
+
+    Examples
+    --------
+    >>> f"{matmul_seconds(get_gpu('H100 SXM'), 4096.0, 4096.0, 512.0, 2.0, False):.2e}"
+    '3.04e-05'
+    """
     return value_of(
         time_expression(weight_gradient, gpu.distributed_shared_memory),
         d_1=d1,
@@ -258,6 +287,11 @@ def matmul_time(
     ------
     ValueError
         If the preset is unknown or a size is not positive and finite.
+
+    Examples
+    --------
+    >>> f"{1e6 * matmul_time('H100 SXM', 4096, 4096, 512):.1f} microseconds"
+    '30.4 microseconds'
     """
     gpu = get_gpu(gpu)
     word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
@@ -299,7 +333,13 @@ def matmul_breakdown(
     *,
     word_bytes: int | None = None,
 ) -> MatmulBreakdown:
-    """:func:`matmul_time` by boundary, and which one binds. Parameters and errors are the same."""
+    """:func:`matmul_time` by boundary, and which one binds. Parameters and errors are the same.
+
+    Examples
+    --------
+    >>> matmul_breakdown("H100 SXM", 4096, 4096, 512).binding
+    'shared memory'
+    """
     gpu = get_gpu(gpu)
     word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
     d_1, d_2, z = _sizes(d1, d2, tokens, word_bytes)

@@ -32,6 +32,14 @@ def bubble_fraction() -> sp.Expr:
 
     A stage waits N_PP - 1 turns, and again in each further round if the first microbatch is not back
     yet when the last has left (K < N_PP).
+
+    Examples
+    --------
+    >>> from dmcore.algebra.expressions import evaluate
+    >>> f"{evaluate(bubble_fraction(), N_PP=4, K=8, v=1):.3f}"
+    '0.273'
+    >>> f"{evaluate(bubble_fraction(), N_PP=4, K=8, v=2):.3f}"
+    '0.158'
     """
     N_PP, K, v = symbols("N_PP K v")
     idle = (v - 1) * sp.Max(0, N_PP - K) + N_PP - 1
@@ -45,6 +53,11 @@ def pipeline_time(zero_bubble: bool = False, zero_bubble_latency: bool = False) 
     Bandwidth of the tensor-parallel and point-to-point traffic hides behind the matrix products, or
     they behind it. Latency follows the table above; the authors' code does take the maximum, but only
     after the value was used.
+
+    Examples
+    --------
+    >>> pipeline_time(zero_bubble=True)
+    Max(t_bandwidth, t_matmul)
     """
     matmul, bandwidth, latency = symbols("t_matmul t_bandwidth t_latency")
     busy = sp.Max(matmul, bandwidth)
@@ -54,5 +67,11 @@ def pipeline_time(zero_bubble: bool = False, zero_bubble_latency: bool = False) 
 
 
 def microbatches_needed(pipeline: int, zero_bubble: bool) -> int:
-    """Fewest vertical microbatches of a schedule: one to a stage, two without a bubble."""
+    """Fewest vertical microbatches of a schedule: one to a stage, two without a bubble.
+
+    Examples
+    --------
+    >>> microbatches_needed(4, zero_bubble=False), microbatches_needed(4, zero_bubble=True)
+    (4, 8)
+    """
     return 2 * pipeline if zero_bubble else pipeline

@@ -102,6 +102,12 @@ class TrainingStep:
         Whether latency counts in a zero-bubble schedule; it does not in the authors' code.
     activation_bytes : float
         Activations on each GPU, 0 if the model does not count them.
+
+    Examples
+    --------
+    >>> step = training_step("H100 SXM", Model(4096, 16384, 32, 256), Parallelism(data=(8,)))
+    >>> step.n_gpu, step.binding
+    (8, 'matmul arithmetic')
     """
 
     gpu: GPU

@@ -76,6 +76,12 @@ class Sweep:
         Each run's step with its full breakdown.
     ended_by : str
         Why there are no more runs; empty if all widths were done.
+
+    Examples
+    --------
+    >>> found = sweep("H100 SXM", d_models=(12288, 14336))
+    >>> found.n_gpu.tolist(), found.experts.tolist()
+    ([2048, 4096], [1, 1])
     """
 
     gpu: GPU

@@ -49,7 +49,13 @@ Array = NDArray[np.float64]
 
 @cache
 def arithmetic_time() -> sp.Expr:
-    """Seconds of a step at the peak rate of all GPUs: three passes, two FLOP to a MAC."""
+    """Seconds of a step at the peak rate of all GPUs: three passes, two FLOP to a MAC.
+
+    Examples
+    --------
+    >>> arithmetic_time()
+    6*P*b/(E*F_peak*N_GPU)
+    """
     P, b, E, N_GPU, F_peak = symbols("P b E N_GPU F_peak")
     return 6 * (P / E) * b / (F_peak * N_GPU)
 
@@ -59,6 +65,11 @@ def cluster_memory() -> sp.Expr:
     """Bytes that a cluster must hold: the weights in each replica, and four words more a parameter.
 
     Those are gradients and optimizer state, which the replicas share out among them.
+
+    Examples
+    --------
+    >>> cluster_memory()
+    N_DP*P*w_P + 4*P*w_P
     """
     P, N_DP, w_P = symbols("P N_DP w_P")
     return P * w_P * N_DP + 4 * P * w_P
@@ -66,21 +77,39 @@ def cluster_memory() -> sp.Expr:
 
 @cache
 def expert_replica_memory() -> sp.Expr:
-    """Bytes on top of :func:`cluster_memory` for attention, which each group of experts holds again."""
+    """Bytes on top of :func:`cluster_memory` for attention, which each group of experts holds again.
+
+    Examples
+    --------
+    >>> expert_replica_memory()
+    N_DP*P_attention*w_P*(N_EP - 1)
+    """
     P_attention, N_DP, N_EP, w_P = symbols("P_attention N_DP N_EP w_P")
     return P_attention * w_P * N_DP * (N_EP - 1)
 
 
 @cache
 def attention_step_time() -> sp.Expr:
-    """Seconds of attention in a step, from the seconds of one microbatch in one layer."""
+    """Seconds of attention in a step, from the seconds of one microbatch in one layer.
+
+    Examples
+    --------
+    >>> attention_step_time()
+    K*L*t_attention/N_PP
+    """
     L, N_PP, K, layer = symbols("L N_PP K t_attention")
     return (L / N_PP) * K * layer
 
 
 @cache
 def matmul_step_time() -> sp.Expr:
-    """Seconds of matrix products in a step, from the seconds that one microbatch takes in one layer."""
+    """Seconds of matrix products in a step, from the seconds that one microbatch takes in one layer.
+
+    Examples
+    --------
+    >>> matmul_step_time()
+    E*K*L*t_layer/(N_EP*N_PP)
+    """
     L, N_PP, E, N_EP, K, layer = symbols("L N_PP E N_EP K t_layer")
     return (L / N_PP) * (E / N_EP) * K * layer
 
@@ -89,17 +118,37 @@ def matmul_step_time() -> sp.Expr:
 
 
 def products_in_mlp(extras: Extras) -> int:
-    """Matrix products of one MLP in a step: two forward, two backward, two gradients of weights."""
+    """Matrix products of one MLP in a step: two forward, two backward, two gradients of weights.
+
+    Examples
+    --------
+    >>> products_in_mlp(Extras())
+    6
+    >>> products_in_mlp(Extras(activation_memory="recompute"))
+    8
+    """
     return 2 * (extras.forward_passes + 2)
 
 
 def products_in_attention(extras: Extras) -> int:
-    """Kernels of one layer's attention in a step: as many projections as products of an MLP, and scores."""
+    """Kernels of one layer's attention in a step: as many projections as products of an MLP, and scores.
+
+    Examples
+    --------
+    >>> products_in_attention(Extras(attention=True))
+    8
+    """
     return products_in_mlp(extras) + score_kernels(extras) if extras.attention else 0
 
 
 def score_kernels(extras: Extras) -> int:
-    """Kernels that compute scores in a step: one forward, one backward, which also computes them again."""
+    """Kernels that compute scores in a step: one forward, one backward, which also computes them again.
+
+    Examples
+    --------
+    >>> score_kernels(Extras(attention=True))
+    2
+    """
     return extras.forward_passes + 1
 
 
@@ -169,7 +218,13 @@ def attention_tokens(model: Model, parallelism: Parallelism) -> float:
 
 
 def weight_bytes(model: Model, data: Any, expert: Any) -> Any:
-    """Bytes of weights, gradients and optimizer state in a cluster; degrees are floats or arrays."""
+    """Bytes of weights, gradients and optimizer state in a cluster; degrees are floats or arrays.
+
+    Examples
+    --------
+    >>> f"{weight_bytes(Model(4096, 16384, 32, 256), 1.0, 1.0):.3g}"
+    '4.29e+10'
+    """
     common = {"w_P": float(model.word_bytes), "N_DP": data}
     total = value_of(cluster_memory(), P=float(model.params), **common)
     if model.extras.attention:
@@ -201,7 +256,13 @@ def activation_bytes(
 
 
 def shard(model: Model, parallelism: Parallelism) -> tuple[int, int, int]:
-    """Sides of a shard of a weight matrix, and tokens of a nanobatch that meets it."""
+    """Sides of a shard of a weight matrix, and tokens of a nanobatch that meets it.
+
+    Examples
+    --------
+    >>> shard(Model(4096, 16384, 32, 256), Parallelism(slices_of_f=(8,), microbatches=4))
+    (4096, 2048, 131072)
+    """
     replicas = parallelism.data_parallel * parallelism.microbatches * model.experts
     return (
         model.d_model // parallelism.total("slices_of_d"),
