@@ -342,6 +342,11 @@ class EffectiveAlpha:
 
     ``alpha`` is that of the batch less that of the layers, on which the closed forms depend; the last
     two are the laws of a dense model with f = 4 d as functions of the training FLOP.
+
+    Examples
+    --------
+    >>> f"{effective_alpha('default').alpha:.3f}"
+    '0.030'
     """
 
     alpha_b: sp.Expr

@@ -46,6 +46,12 @@ def ring_all_reduce(peers: int) -> Iterator[RingState]:
     ------
     ValueError
         If ``peers`` is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> moves = list(ring_all_reduce(4))
+    >>> len(moves), len(moves[1].messages)
+    (7, 4)
     """
     check_positive_integer("peers", peers)
     summed = [[frozenset({gpu}) for _ in range(peers)] for gpu in range(peers)]

@@ -43,6 +43,12 @@ def plain_schedule(stages: int, microbatches: int) -> tuple[Task, ...]:
     ------
     ValueError
         If a number is not whole or below 1.
+
+    Examples
+    --------
+    >>> tasks = plain_schedule(stages=2, microbatches=2)
+    >>> len(tasks), max(task.end for task in tasks)
+    (8, 9)
     """
     check_positive_integer("stages", stages)
     check_positive_integer("microbatches", microbatches)
@@ -60,7 +66,13 @@ def plain_schedule(stages: int, microbatches: int) -> tuple[Task, ...]:
 
 
 def idle_share(tasks: tuple[Task, ...]) -> float:
-    """Share of all stages' time, from the first start to the last end, in which a stage waits."""
+    """Share of all stages' time, from the first start to the last end, in which a stage waits.
+
+    Examples
+    --------
+    >>> f"{idle_share(plain_schedule(stages=4, microbatches=8)):.3f}"
+    '0.273'
+    """
     stages = 1 + max(task.stage for task in tasks)
     span = max(task.end for task in tasks) - min(task.start for task in tasks)
     return 1 - sum(task.turns for task in tasks) / (stages * span)

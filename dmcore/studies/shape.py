@@ -146,7 +146,13 @@ def largest_tensor_parallelism_exact() -> sp.Expr:
 
 @cache
 def derivation() -> Derivation:
-    """The steps from a layer of any shape to a critical compute that does not know the shape."""
+    """The steps from a layer of any shape to a critical compute that does not know the shape.
+
+    Examples
+    --------
+    >>> derivation().steps[0].label
+    'eq-ratio-parameters'
+    """
     m, q, a, P, N_TP = symbols("m q a P N_TP")
     return Derivation(
         "Layers of any shape",

@@ -130,6 +130,12 @@ def words_by_way(
     ------
     ValueError
         If a figure is not positive.
+
+    Examples
+    --------
+    >>> words = words_by_way(Slicing(data=2), d=64.0, f=256.0, layers=4.0, params=131072.0, batch=1e4)
+    >>> {way: count for way, count in words.items() if count}
+    {'data': 262144.0}
     """
     per_token = evaluate(
         network.words_per_token_exact(),

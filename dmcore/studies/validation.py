@@ -90,6 +90,11 @@ def optimizer_time() -> sp.Expr:
     """Seconds in which a GPU changes all the weights that it holds, if memory alone binds.
 
     Every replica does it for itself. Shared out among the replicas it takes less by their number.
+
+    Examples
+    --------
+    >>> optimizer_time()
+    30*P/(N_PP*N_TP*beta_hbm)
     """
     P, N_TP, N_PP, beta_hbm = symbols("P N_TP N_PP beta_hbm")
     return OPTIMIZER_BYTES * P / (N_TP * N_PP * beta_hbm)
@@ -103,7 +108,14 @@ def _bubble_of_busy() -> sp.Expr:
 
 
 def places(run: MeasuredRun) -> int:
-    """Layers on a stage of the pipeline, with those an embedding takes: the most interleaving there is."""
+    """Layers on a stage of the pipeline, with those an embedding takes: the most interleaving there is.
+
+    Examples
+    --------
+    >>> from dmcore.evidence.measured_runs import RUNS_BY_NAME
+    >>> places(RUNS_BY_NAME["Llama 3 405B on 16384"])
+    8
+    """
     return (run.pipeline_slots or run.layers) // run.pipeline_parallel
 
 
@@ -232,6 +244,12 @@ def compare(run: MeasuredRun) -> Comparison:
     ------
     ValueError
         If the run is one of :data:`LEFT_OUT`; the message says why.
+
+    Examples
+    --------
+    >>> from dmcore.evidence.measured_runs import RUNS_BY_NAME
+    >>> f"{compare(RUNS_BY_NAME['Llama 3 405B on 16384']).ratio:.2f}"
+    '0.63'
     """
     if run.name in LEFT_OUT:
         raise ValueError(f"run must be comparable, got {run.name!r}: {LEFT_OUT[run.name]}")
@@ -267,6 +285,11 @@ def family(name: str) -> tuple[MeasuredRun, ...]:
     ------
     ValueError
         If there is no such family.
+
+    Examples
+    --------
+    >>> [run.n_gpu for run in family(next(iter(FAMILIES)))]
+    [384, 768, 1536]
     """
     check_choice("name", name, FAMILIES)
     beginning, batch = FAMILIES[name]
@@ -294,6 +317,11 @@ def strong_scaling(runs: Sequence[MeasuredRun]) -> dict[str, float]:
     ------
     ValueError
         If the runs are not of one model and one batch, or fewer than two.
+
+    Examples
+    --------
+    >>> list(strong_scaling(family(next(iter(FAMILIES)))))
+    ['n_gpu', 'measured', 'interleaved', 'plain']
     """
     kinds = {(run.d_model, run.layers, run.batch_sequences, run.seq_len) for run in runs}
     if len(runs) < 2 or len(kinds) > 1:
