@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -125,3 +126,19 @@ def test_the_map_in_the_readme_is_that_of_the_imports():
     readme = (ROOT / "README.md").read_text("utf-8")
     assert drawing(sources()) in readme
     assert readme_with_map(readme, sources()) == readme
+
+
+def code_lines(function):
+    """Lines of a function from its first statement on, its docstring aside."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return function.end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_no_module_and_no_function_is_long():
+    found = sources()
+    long = [name for name, text in found.items() if len(text.splitlines()) > 450]
+    for name, text in found.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and code_lines(node) > 60:
+                long.append(f"{name}.{node.name}")
+    assert long == []
