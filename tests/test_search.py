@@ -141,9 +141,9 @@ def test_every_layout_splits_degrees_and_levels_exactly(gpu, model, n_gpu):
 def test_cutoff_keeps_the_winner_or_finds_none():
     gpu, model = GPUS["H100 SXM"], Model.from_laws(12288)
     best = best_parallelism(gpu, model, 4096)
-    winner, _ = search._fastest(gpu, model, 4096, best.step_s * (1 + 1e-6), False)
+    winner, _ = search.fastest(gpu, model, 4096, best.step_s * (1 + 1e-6), False)
     assert winner == best.parallelism
-    winner, _ = search._fastest(gpu, model, 4096, best.step_s * (1 - 1e-6), False)
+    winner, _ = search.fastest(gpu, model, 4096, best.step_s * (1 - 1e-6), False)
     assert winner is None
 
 

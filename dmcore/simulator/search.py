@@ -91,7 +91,7 @@ class BestParallelism(TrainingStep):
     timed: int = 0
 
 
-def _fastest(
+def fastest(
     gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
 ) -> tuple[Parallelism | None, int]:
     """The first parallelism in the module's order, if it takes at most ``cutoff_s``, and how many were timed.
@@ -311,7 +311,7 @@ def best_parallelism(
     check_positive_integer("n_gpu", n_gpu)
     n_gpu = int(n_gpu)
     _check_exact(model)
-    winner, timed = _fastest(gpu, model, n_gpu, math.inf, zero_bubble_latency)
+    winner, timed = fastest(gpu, model, n_gpu, math.inf, zero_bubble_latency)
     if winner is None:
         raise NothingFitsError(_why_nothing_fits(gpu, model, n_gpu))
     step = training_step(gpu, model, winner, zero_bubble_latency=zero_bubble_latency)
@@ -370,7 +370,7 @@ def smallest_cluster(
     cutoff_s = duration_s / model.steps * _ROUNDING
     n_gpu = 0
     for n_gpu in _clusters(gpu, model, duration_s, min_utilization):
-        winner, _ = _fastest(gpu, model, n_gpu, cutoff_s, zero_bubble_latency)
+        winner, _ = fastest(gpu, model, n_gpu, cutoff_s, zero_bubble_latency)
         if winner is not None:
             step = training_step(gpu, model, winner, zero_bubble_latency=zero_bubble_latency)
             if step.run_s <= duration_s:
