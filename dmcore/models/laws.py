@@ -302,9 +302,11 @@ def _sparsity_laws() -> tuple[ShapeLaw, ...]:
     return (ShapeLaw("default", "8 experts at the width of GPT-3, growing with it", experts),)
 
 
-#: The laws by name, the paper's first, read-only. A law put in here appears wherever there is a choice.
+#: The laws of the batch by name, the paper's first, read-only: each appears wherever there is a choice.
 BATCH_LAWS: Mapping[str, BatchLaw] = MappingProxyType({law.name: law for law in _batch_laws()})
+#: The laws of depth by name, read-only.
 DEPTH_LAWS: Mapping[str, ShapeLaw] = MappingProxyType({law.name: law for law in _depth_laws()})
+#: The laws of the number of experts by name, read-only.
 SPARSITY_LAWS: Mapping[str, ShapeLaw] = MappingProxyType(
     {law.name: law for law in _sparsity_laws()}
 )
