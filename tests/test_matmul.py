@@ -57,8 +57,8 @@ def test_bytes_of_each_boundary_agree_with_the_plain_ones(gpu, d1, d2, tokens, w
     size = (d1, d2, tokens, word)
     registers, dist = gpu.useful_register_bytes, gpu.distributed_shared_memory
     hbm, _ = plain.boundary(*size, values["C_L2"], 1, False, gradient)
-    l2, among = plain.boundary(*size, 4 * registers, gpu.sms, dist, gradient)
-    inner, _ = plain.boundary(*size, registers, 4 * gpu.sms, False, gradient)
+    l2, among = plain.boundary(*size, gpu.blocks_per_sm * registers, gpu.sms, dist, gradient)
+    inner, _ = plain.boundary(*size, registers, gpu.blocks_per_sm * gpu.sms, False, gradient)
     assert value_of(hbm_bytes(gradient), **values) == pytest.approx(hbm, rel=1e-12)
     assert value_of(l2_bytes(gradient, dist), **values) == pytest.approx(l2, rel=1e-12)
     assert value_of(among_sms_bytes(gradient, dist), **values) == pytest.approx(

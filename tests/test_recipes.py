@@ -52,7 +52,8 @@ figure = your_cluster.cluster()
 menus = [option for control in figure.controls for option in getattr(control, "options", {})]
 text = json.dumps(figure.spec(), default=str)
 swept = dmcore.sweep("My GPU", batch_scaling="faster", d_models=(12288, 16384))
-outcome = scenarios.evaluate_scenario(scenarios.SCENARIOS["network × 3"])
+table = scenarios.headline_table(("network × 3",))
+outcome = scenarios.SCENARIOS["network × 3"]
 print(json.dumps({
     "critical": dmcore.critical_compute(gpu),
     "sweep": swept.utilization.tolist(),
@@ -62,8 +63,8 @@ print(json.dumps({
     "across": hardware_generations.across_years().alt,
     "batch": critical_batch.batch_laws().alt,
     "alpha_b": float(effective_alpha("faster").alpha_b),
-    "scenario": outcome.critical_flop / scenarios.evaluate_scenario(scenarios.BASELINE).critical_flop,
-    "scenarios": list(scenarios.SCENARIOS),
+    "scenario": outcome.critical_flop() / scenarios.BASELINE.critical_flop(),
+    "scenarios": [repr(table), table._repr_html_()],
     "runs": [run.name for run in validation.COMPARABLE],
     "ratio": validation.compare(RUNS_BY_NAME["My run on 64"]).ratio,
     "symbol": [SYMBOLS["beta_site"].unit_name, SYMBOLS["beta_site"].description],
@@ -136,7 +137,7 @@ def test_a_law(seen):
 
 
 def test_a_scenario(seen):
-    assert "network × 3" in seen["scenarios"]
+    assert all("network × 3" in shown for shown in seen["scenarios"])
     assert seen["scenario"] > 1.5
 
 
