@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import RendererSVG
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
@@ -65,7 +65,7 @@ class _Label:
     needed: bool = True
 
 
-_WAITING: WeakKeyDictionary[Figure, list[_Label]] = WeakKeyDictionary()
+_WAITING: WeakKeyDictionary[FigureBase, list[_Label]] = WeakKeyDictionary()
 
 
 def label_point(axes: Axes, x: float, y: float, text: str, color: str, **style: Any) -> None:
@@ -203,7 +203,7 @@ def _wait(
     places: Callable[[float, float], Iterable[_Place]],
     needed: bool = True,
 ) -> None:
-    figure = axes.get_figure(root=True)
+    figure = axes.figure
     if not text or figure is None:
         return
     leader = {"arrowstyle": "-", "color": color, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
@@ -227,7 +227,7 @@ def _best(
     boxes = np.array([place.box(*size) for place in places])
     left, bottom, right, top = (boxes[:, side, None] for side in range(4))
     cost = np.array([place.cost for place in places])
-    figure = label.axes.get_figure(root=True)
+    figure = label.axes.figure
     assert figure is not None
     for frame, price in ((label.axes.bbox, 3.0), (figure.bbox.padded(-2), 1000.0)):
         beyond = [frame.x0 - left, frame.y0 - bottom, right - frame.x1, top - frame.y1]
