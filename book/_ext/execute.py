@@ -46,14 +46,14 @@ def _execute(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
     if app.config.nb_execution_mode != "cache" or not app.config.nb_execution_cache_path:
         return
     cache = get_cache(app.config.nb_execution_cache_path)
-    closure = Closure(ROOT)
     notebooks = [
         (str(env.doc2path(page)), notebook)
         for page in sorted(pages)
         if (notebook := _notebook(env, str(env.doc2path(page)))) is not None
     ]
     _require_kernel(notebooks)
-    digests = {path: _digest(closure, notebook) for path, notebook in notebooks}
+    reached: dict[str, str] = env.book_reached  # type: ignore[attr-defined]  # by _outdated, just before
+    digests = {str(env.doc2path(page)): digest for page, digest in reached.items()}
     lacking = [job for job in notebooks if not _is_kept(cache, job[1], digests[job[0]])]
     if not lacking:
         return
