@@ -108,6 +108,10 @@ test: env  ## Run all checks
 map: env  ## Draw the rooms of the package, as their imports are, into the README
 	$(BIN)/python tests/rooms.py
 
+.PHONY: claims
+claims: env  ## List how many claims of each page the tests check
+	$(BIN)/python tests/claims/ledger.py
+
 .PHONY: portable
 portable: env  ## Run the tests of the model and the notebooks as on another machine
 	$(BIN)/python tests/portable.py --jobs $(JOBS)

@@ -1,0 +1,40 @@
+"""Quantities that more than one page speaks of: each is computed here, once, so that pages agree."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import dmcore
+from dmcore.algebra.numbers import readable
+from dmcore.bottlenecks import memory_bandwidth
+
+
+def shown(value: float, digits: int = 2) -> str:
+    """A number as prose has it: 590, 26,400 or 1.9 × 10²⁸."""
+    return readable(value, digits)
+
+
+def nanobatch(gpu: str) -> float:
+    """Least tokens that share one reading of the weights."""
+    return memory_bandwidth.node_nanobatch_tokens(gpu)
+
+
+def critical_compute(gpu: str = "H100 SXM", alpha: float = 0.0) -> float:
+    """Largest run without waste in the closed form, FLOP."""
+    return dmcore.critical_compute(gpu, alpha=alpha)
+
+
+def latency_limit(alpha: float = 0.0) -> float:
+    """Largest run that ends in time in the closed form, FLOP."""
+    return dmcore.latency_limit(alpha=alpha)
+
+
+@cache
+def sweep(gpu: str, *, sparse: bool = False) -> dmcore.Sweep:
+    """The paper's sweep of models on a GPU."""
+    return dmcore.sweep(gpu, sparse=sparse)
+
+
+def paper_end(gpu: str = "H100 SXM", *, sparse: bool = False) -> float | None:
+    """The end of linear scaling as the paper reads it: the first run below, powers of two; FLOP."""
+    return sweep(gpu, sparse=sparse).linear_scaling_end
