@@ -21,10 +21,10 @@ from dmcore.studies.corrections import (
     computed_once,
     critical_flop,
     headline,
+    layer_chain_s,
     limit_flop,
     memory_shares,
     most_hidden_latency,
-    path_products,
     run_of,
     tensor_parallelism,
 )
@@ -57,7 +57,7 @@ def test_attention_by_hand():
     assert critical_flop("H100 SXM", attended) == pytest.approx(
         limits.critical_compute("H100 SXM") / 4, rel=1e-3
     )
-    assert limit_flop(attended) == pytest.approx(limits.latency_limit() * (4 / 10) ** 2, rel=1e-3)
+    assert limit_flop(attended) == pytest.approx(limits.latency_limit() * (4 / 9) ** 2, rel=1e-3)
 
 
 def test_recomputation_by_hand():
@@ -78,15 +78,12 @@ def test_rates_by_hand(gpu):
     assert critical_flop(gpu, BY_NAME["every word counted"]) > base
 
 
-def test_path():
-    assert [
-        path_products(Extras(a, kept)) for a in (False, True) for kept in ("full", "recompute")
-    ] == [
-        4,
-        6,
-        10,
-        15,
+def test_chain():
+    """Kernels of 4.5 and hops of 1.125 microseconds, four hops to a matmul with weights."""
+    chains = [
+        layer_chain_s(Extras(a, kept)) for a in (False, True) for kept in ("full", "recompute")
     ]
+    assert [1e6 * chain for chain in chains] == pytest.approx([36, 54, 81, 121.5])
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 0.2])

@@ -54,6 +54,35 @@ def test_baseline_is_nine_microseconds_made_of_the_preset() -> None:
     assert latency.MATMUL_LATENCY_S == 9e-6
 
 
+@given(kernel=times, hop=times, kernels=st.integers(1, 3), norms=st.integers(0, 2))
+def test_chain_of_a_layer_is_counted_by_hand(kernel, hop, kernels, norms) -> None:
+    known = {"ell_kernel": kernel, "ell_hop": hop}
+    link = kernel + 4 * hop
+    bare = evaluate(latency.layer_latency(), known)
+    assert bare == pytest.approx(4 * link)
+    full = evaluate(latency.layer_latency(kernels, norms), known)
+    assert full == pytest.approx(2 * (4 * link + kernels * kernel + norms * 4 * hop))
+    again = evaluate(latency.layer_latency(kernels, norms, forward_passes=2), known)
+    assert again == pytest.approx(1.5 * full)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "norms", "microseconds", "share"),
+    [(0, 0, 36, 1), (1, 0, 81, 0.198), (2, 0, 90, 0.16), (1, 2, 99, 0.132)],
+)
+def test_wall_of_a_longer_chain(kernels, norms, microseconds, share) -> None:
+    chain = latency.layer_latency_s(kernels, norms)
+    assert 1e6 * chain == pytest.approx(microseconds)
+    wall = limits.latency_limit(latency_s=chain / 4)
+    assert wall / limits.latency_limit() == pytest.approx(share, abs=5e-4)
+
+
+@pytest.mark.parametrize("name", ["attention_kernels", "norm_reductions", "forward_passes"])
+def test_chains_that_are_none_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        latency.layer_latency(**{name: -1})
+
+
 def test_units() -> None:
     assert unit_of(latency.matmul_latency()) == second
     assert unit_of(latency.least_step_time()) == second

@@ -177,6 +177,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("ell", second, "least time of one matmul and its messages"),
         ("ell_kernel", second, "least time of one kernel on a GPU"),
         ("ell_hop", second, "least time of one network hop"),
+        ("ell_layer", second, "least time of the chain of one layer, forward and backward"),
         ("a", channel, "smallest side of a weight shard that the network can keep up with"),
         ("P_node", parameter, "parameters that one node holds"),
         ("ell_piece", second, "time in which a node applies its smallest shard to a nanobatch"),

@@ -14,9 +14,7 @@ import sympy as sp
 from dmcore.algebra.symbols import symbols
 
 __all__ = [
-    "FORWARD_PRODUCTS",
     "HEAD_CHANNELS",
-    "MLP_FORWARD_PRODUCTS",
     "layer_macs",
     "layer_parameters",
     "score_macs",
@@ -24,10 +22,6 @@ __all__ = [
 
 #: Channels of one head, the usual size (Brown et al. 2020).
 HEAD_CHANNELS = 128
-#: Products in sequence that attention puts before the MLP: query, key and value; scores; output.
-FORWARD_PRODUCTS = 3
-#: Those of the MLP.
-MLP_FORWARD_PRODUCTS = 2
 
 
 @cache

@@ -43,11 +43,11 @@ __all__ = [
     "computed_once",
     "critical_flop",
     "headline",
+    "layer_chain_s",
     "layer_macs",
     "memory_shares",
     "limit_flop",
     "most_hidden_latency",
-    "path_products",
     "run_of",
     "tensor_parallelism",
 ]
@@ -223,18 +223,15 @@ def _waste(with_attention: bool, exact_words: bool) -> sp.Expr:
     return needed * fed / tensor_parallelism(with_attention, exact_words)
 
 
-def path_products(extras: Extras) -> int:
-    """Products that follow one another in a layer, forward and backward; scores count as one.
+def layer_chain_s(extras: Extras) -> float:
+    """Least time of a layer in a step, seconds: its chain, with fused attention if it has any.
 
     Examples
     --------
-    >>> path_products(Extras()), path_products(Extras(attention=True))
-    (4, 10)
+    >>> [round(1e6 * layer_chain_s(Extras(attention))) for attention in (False, True)]
+    [36, 81]
     """
-    forward = attention.MLP_FORWARD_PRODUCTS
-    if extras.attention:
-        forward += attention.FORWARD_PRODUCTS
-    return forward * (extras.forward_passes + 1)
+    return latency.layer_latency_s(int(extras.attention), forward_passes=extras.forward_passes)
 
 
 def _known(correction: Correction) -> dict[str, float]:
@@ -246,7 +243,6 @@ def _known(correction: Correction) -> dict[str, float]:
         "b": REFERENCE_BATCH_TOKENS,
         "r": limits.TOKENS_PER_PARAMETER,
         "t": limits.QUARTER_S,
-        "ell": latency.MATMUL_LATENCY_S,
     }
 
 
@@ -288,8 +284,7 @@ def limit_flop(correction: Correction = BASELINE) -> float:
     '2.3e+31'
     """
     known = _known(correction)
-    products = path_products(correction.extras) / latency.SEQUENTIAL_MATMULS_PER_LAYER
-    known["ell"] *= products
+    known["ell"] = layer_chain_s(correction.extras) / latency.SEQUENTIAL_MATMULS_PER_LAYER
     tokens = _value(latency.steps_that_fit(), known) * REFERENCE_BATCH_TOKENS
     attended = correction.extras.attention
     P, d = symbols("P d")
