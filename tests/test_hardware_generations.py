@@ -43,7 +43,8 @@ def test_marks_tell_assumptions():
     assert card.mark("hbm_bytes_per_s") == ""
     assert card.mark("efficiency") == "*"
     assert card.mark("network[1]") == card.mark("matmul_latency_s") == "?"
-    assert GENERATIONS["H100 SXM"].mark("l2_bytes_per_s") == "*"
+    assert GENERATIONS["A100 SXM"].mark("l2_bytes_per_s") == "*"
+    assert GENERATIONS["H100 SXM"].mark("l2_bytes_per_s") == "?"
     with pytest.raises(ValueError, match="field must be one of"):
         card.mark("price")
 

@@ -226,8 +226,52 @@ def test_figures_given_anew_lose_the_old_origin(tmp_path):
     old, new = ACCELERATORS["H100 SXM"], read_accelerators(file)["new"]
     assert (old.status["efficiency"], new.status["efficiency"]) == ("measured", "data sheet")
     assert new.sources["efficiency"] == "own"
-    assert new.status["l2_bytes_per_s"] == "measured"
-    assert new.sources["l2_bytes_per_s"] == old.sources["l2_bytes_per_s"]
+    assert new.status["sms"] == "data sheet"
+    assert new.sources["sms"] == old.sources["sms"]
+
+
+def test_who_measured_the_l2_bandwidth():
+    """By others on three GPUs; on the H100 SXM by nobody, and so on none that has its ratio."""
+    measured = {
+        "V100 SXM": "jia2018volta",
+        "A100 SXM": "chipsandcheese2023h100",
+        "H100 PCIe": "chipsandcheese2023h100",
+    }
+    for name, it in ACCELERATORS.items():
+        assert (it.status["l2_bytes_per_s"] == "measured") == (name in measured), name
+    for name, key in measured.items():
+        assert ACCELERATORS[name].sources["l2_bytes_per_s"] == key
+    pcie, sxm = GPUS["H100 PCIe"], GPUS["H100 SXM"]
+    assert sxm.l2_bytes_per_s == pytest.approx(pcie.l2_bytes_per_s * 132 / 114, rel=1e-4)
+
+
+#: Copied by hand from sheets: TFLOP/s, TB/s and GB of the memory, SMs.
+SHEETS = {
+    "V100 SXM": (125, 0.9, 32, 80),
+    "A100 SXM": (312, 1.555, 40, 108),
+    "A100 SXM 80 GB": (312, 2.039, 80, 108),
+    "H100 PCIe": (756, 2.039, 80, 114),
+    "H100 SXM": (989.4, 3.35, 80, 132),
+    "H800 SXM": (989.4, 3.35, 80, 132),
+    "H200 SXM": (989.4, 4.8, 141, 132),
+    "B200 HGX": (2250, 7.7, 180, 148),
+    "GB200 NVL72": (2500, 8, 186, 152),
+}
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_figures_are_those_of_the_sheets(name):
+    gpu = GPUS[name]
+    peak, bandwidth, size, sms = SHEETS[name]
+    assert gpu.peak_flop_per_s / 1e12 == pytest.approx(peak, rel=0.005)
+    assert gpu.hbm_bytes_per_s / 1e12 == pytest.approx(bandwidth, rel=0.001)
+    assert gpu.hbm_bytes / 1e9 == pytest.approx(size)
+    assert gpu.sms == sms
+
+
+def test_shared_memory_of_the_gb200_is_what_pytorch_reports():
+    """Without the doubling that pairs of SMs make, at the clock it reports."""
+    assert GPUS["GB200 NVL72"].sms * 128 * 2.062e9 == pytest.approx(40118.272e9, rel=1e-4)
 
 
 @pytest.mark.parametrize(

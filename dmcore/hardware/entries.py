@@ -1,9 +1,10 @@
 """From an entry of ``accelerators.toml``, or of a file of the same form, to an accelerator.
 
 A data sheet gives less than the model needs. Each figure is therefore from a data sheet, measured or
-assumed, and says so. What an entry leaves out inside the chip follows from the H100 SXM, whose L2 and
-efficiency were measured: L2 bandwidth in proportion to the main memory's, and registers and bandwidth of
-the shared memory in proportion to what an SM computes in a clock, so that they can feed it.
+assumed, and says so. What an entry leaves out inside the chip follows from the H100 SXM, whose efficiency
+was measured and whose L2 bandwidth is an extrapolation: L2 bandwidth in proportion to the main memory's,
+and registers and bandwidth of the shared memory in proportion to what an SM computes in a clock, so that
+they can feed it.
 """
 
 from __future__ import annotations
@@ -294,7 +295,7 @@ def _by_rule(values: dict[str, Any], peak: float | None, reference: GPU | None) 
         ratio = ratio or reference.l2_bytes_per_s / reference.hbm_bytes_per_s
         found["l2_bytes_per_s"] = (
             ratio * values["hbm_bytes_per_s"],
-            f"{ratio:.2f} times the main memory's, the measured ratio of the H100 SXM.",
+            f"{ratio:.2f} times the main memory's, the H100 SXM's ratio, itself an extrapolation.",
         )
         times = per_clock / (reference.flop_per_clock_per_thread * reference.threads_per_sm)
         note = "The H100 SXM's, in proportion to what an SM computes in a clock."
