@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dmcore.chapters import measured_runs as figures
@@ -123,9 +124,26 @@ def test_families_are_one_model_on_growing_clusters(name):
     first, last = compare(runs[0]), compare(runs[-1])
     assert left["measured"] == last.measured / first.measured
     assert left["n_gpu"] == runs[-1].n_gpu / runs[0].n_gpu
-    assert left["plain"] < left["interleaved"] < 1
-    # the level is off by a factor of two, the change by a few points
-    assert left["plain"] - 0.04 < left["measured"] < left["interleaved"] + 0.02
+    assert left["plain"] <= left["interleaved"] < 1
+    published = runs[0].interleaving is not None  # and then there is one pipeline, not a band
+    assert (left["plain"] == left["interleaved"]) == published
+    # the level is off by a factor of two, the change by less than ten points
+    assert left["plain"] - 0.10 < left["measured"] < left["interleaved"] + 0.03
+
+
+def test_the_bound_predicts_no_better_than_a_constant():
+    """Over these runs the simulated level says next to nothing about the measured one."""
+    found = [compare(run) for run in COMPARABLE]
+    measured, predicted, useful = (
+        np.log([get(each) for each in found])
+        for get in (
+            lambda each: each.measured,
+            lambda each: each.predicted,
+            lambda each: each.step.gpu.efficiency,
+        )
+    )
+    assert np.corrcoef(measured, predicted)[0, 1] == pytest.approx(0.07, abs=0.005)
+    assert np.std(measured - predicted) > np.std(measured - useful)
 
 
 def test_figures_tell_what_they_show():

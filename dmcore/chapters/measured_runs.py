@@ -140,7 +140,7 @@ def run_choices() -> dict[str, tuple[str, ...]]:
 def strong_scaling() -> SvgFigure:
     """Utilization against GPUs for one model and one batch, over that on the fewest GPUs.
 
-    The band is the simulator's: with no interleaving below, with the most there can be above.
+    The grey band is the simulator's, a line where the interleaving was published.
     """
     batches = {
         "768 sequences to a batch": "small",
@@ -340,7 +340,7 @@ def _draw_scaling(axes: Axes, found: Mapping[str, list[Comparison]]) -> None:
     plain = np.array([each.plain.utilization for each in of])
     most = np.array([each.predicted for each in of])
     low, high = 100 * plain / plain[0], 100 * most / most[0]
-    axes.fill_between(gpus, low, high, color=COLORS[5], alpha=0.2, linewidth=0)
+    axes.fill_between(gpus, low, high, color=COLORS[5], alpha=0.2, linewidth=2)
     label_line(axes, gpus, (low + high) / 2, "simulated", COLORS[5])
     for (words, each), color in zip(found.items(), COLORS, strict=False):
         values = np.array([one.measured for one in each])
