@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from dmcore.simulator.step import training_step as training_step
     from dmcore.simulator.sweep import Sweep as Sweep
     from dmcore.simulator.sweep import sweep as sweep
+    from dmcore.studies.planning import best_use as best_use
+    from dmcore.studies.planning import largest_run as largest_run
 
 __version__ = "0.1.0"
 
@@ -55,6 +57,8 @@ _HOMES = {
     "smallest_cluster": "simulator.search",
     "sweep": "simulator.sweep",
     "Sweep": "simulator.sweep",
+    "best_use": "studies.planning",
+    "largest_run": "studies.planning",
 }
 
 __all__ = sorted(["__version__", *_HOMES])

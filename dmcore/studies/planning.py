@@ -1,0 +1,358 @@
+"""What a given cluster can do: the largest run that ends in time, and the best use of so many GPUs.
+
+The paper asks which cluster a run needs; somebody who has a cluster asks the other way round. Its number
+of GPUs need not divide a model well, so that the best use may leave some of them idle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dmcore.algebra.checks import check_positive, check_positive_integer
+from dmcore.hardware.catalog import get_gpu
+from dmcore.hardware.gpu import GPU
+from dmcore.models.laws import SIMULATOR_YEAR_S
+from dmcore.models.model import Model
+from dmcore.simulator.bound import latency_floor_s
+from dmcore.simulator.search import NothingFitsError, fastest
+from dmcore.simulator.step import TrainingStep, training_step
+
+__all__ = ["ClusterUse", "best_use", "largest_run", "nearest_model"]
+
+#: Widths are m 2**i with m from this to twice it: steps of about 1 % in width, 5 % in compute.
+_FINE = 64
+#: The first, coarse look takes every sixteenth of them.
+_COARSE = 16
+#: Besides the whole cluster, m 2**i GPUs, or nodes, are tried with one of these m.
+_ODD = (1, 3, 5, 7, 9, 11, 13, 15)
+#: A cluster of which less than this share of the useful rate is used is of no interest.
+_LEAST_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class ClusterUse:
+    """The best step of a model on a cluster that may be larger than what is used of it.
+
+    Attributes
+    ----------
+    step : TrainingStep
+        The step, on the GPUs that are used.
+    n_gpu : int
+        GPUs in the cluster.
+
+    Examples
+    --------
+    >>> use = best_use("H100 SXM", Model.from_laws(4096), 101)
+    >>> use.n_gpu_used, use.idle
+    (100, 1)
+    """
+
+    step: TrainingStep
+    n_gpu: int
+
+    @property
+    def n_gpu_used(self) -> int:
+        """GPUs that are used."""
+        return self.step.n_gpu
+
+    @property
+    def idle(self) -> int:
+        """GPUs that are left idle."""
+        return self.n_gpu - self.step.n_gpu
+
+    @property
+    def utilization(self) -> float:
+        """Share of the peak of the whole cluster that is used, idle GPUs included."""
+        return self.step.utilization * self.step.n_gpu / self.n_gpu
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens that the cluster trains on in a second."""
+        return self.step.model.batch_tokens / self.step.step_s
+
+    def summary(self) -> dict[str, Any]:
+        """The answer in plain numbers, such as the command line gives it."""
+        step, model, split = self.step, self.step.model, self.step.parallelism
+        return {
+            "gpu": step.gpu.name,
+            "training_flop": model.training_flop,
+            "utilization": step.utilization,
+            "utilization_of_all": self.utilization,
+            "n_gpu": self.n_gpu,
+            "n_gpu_used": self.n_gpu_used,
+            "n_gpu_idle": self.idle,
+            "days": step.run_s / 86400,
+            "step_s": step.step_s,
+            "steps": model.steps,
+            "tokens_per_s": self.tokens_per_s,
+            "d_model": model.d_model,
+            "d_ff": model.d_ff,
+            "layers": model.layers,
+            "experts": model.experts,
+            "params": model.params,
+            "batch_tokens": model.batch_tokens,
+            "seq_len": model.seq_len,
+            "split": {
+                "data_parallel": split.data_parallel,
+                "tensor_parallel": split.tensor_parallel,
+                "slices_of_d": split.total("slices_of_d"),
+                "slices_of_f": split.total("slices_of_f"),
+                "pipeline_parallel": split.pipeline_parallel,
+                "expert_parallel": split.expert_parallel,
+                "microbatches": split.microbatches,
+                "interleaving": split.interleaving,
+                "zero_bubble": split.zero_bubble,
+            },
+            "binding": step.binding,
+            "memory_bytes": step.memory_bytes,
+        }
+
+
+def best_use(
+    gpu: GPU | str,
+    model: Model,
+    n_gpu: int,
+    *,
+    duration_s: float = math.inf,
+    zero_bubble_latency: bool = False,
+) -> ClusterUse:
+    """The fastest way to train a model on a cluster, or on a part of it that divides better.
+
+    Parameters
+    ----------
+    gpu : GPU or str
+        A GPU or the name of a preset.
+    model : Model
+        The model and its batch.
+    n_gpu : int
+        GPUs that there are. All of them are tried, and m 2**i GPUs or nodes with an odd m up to 15.
+    duration_s : float
+        The longest that the run may take, s.
+    zero_bubble_latency : bool
+        See :func:`~dmcore.simulator.step.training_step`.
+
+    Raises
+    ------
+    NothingFitsError
+        A ValueError, if no part of the cluster trains the model in time.
+    ValueError
+        If the preset is unknown, or a number out of range.
+
+    Examples
+    --------
+    >>> best_use("H100 SXM", Model.from_laws(20480), 24576).step.months
+    2.52...
+    """
+    gpu = get_gpu(gpu)
+    check_positive_integer("n_gpu", n_gpu)
+    check_positive("duration_s", duration_s)
+    sizes = _sizes(gpu, model, int(n_gpu), duration_s)
+    step = _fastest_of(gpu, model, sizes, duration_s, zero_bubble_latency)
+    if step is None:
+        within = "" if math.isinf(duration_s) else f" within {duration_s / 86400:.3g} days"
+        raise NothingFitsError(
+            f"n_gpu: no part of {n_gpu:,} x {gpu.name} trains a model of d_model {model.d_model}, "
+            f"{model.training_flop:.3g} FLOP{within}"
+        )
+    return ClusterUse(step, int(n_gpu))
+
+
+def _sizes(gpu: GPU, model: Model, n_gpu: int, duration_s: float) -> list[int]:
+    """Sizes to try, largest first: those that could end in time at the useful rate."""
+    least = model.training_flop / gpu.useful_flop_per_s / duration_s
+    units = {1, model.experts, gpu.node_size, model.experts * gpu.node_size}
+    parts = {
+        unit * m * 2**i
+        for unit in units
+        for m in _ODD
+        for i in range(max(1, (n_gpu // (unit * m)).bit_length()))
+    }
+    most = model.d_model * model.d_ff * model.batch_tokens  # no more words to share
+    return sorted(
+        (size for size in {n_gpu, *parts} if least <= size <= min(n_gpu, most)), reverse=True
+    )
+
+
+def _fastest_of(
+    gpu: GPU,
+    model: Model,
+    sizes: list[int],
+    duration_s: float,
+    zero_bubble_latency: bool,
+) -> TrainingStep | None:
+    """The fastest step of these sizes that ends in time; of equally fast ones, on the fewest GPUs."""
+    best, cutoff = None, duration_s / model.steps
+    for n_gpu in sizes:
+        ideal_s = model.training_flop / model.steps / gpu.useful_flop_per_s / n_gpu
+        if best is not None and ideal_s > best.step_s:
+            break
+        winner, _ = fastest(gpu, model, n_gpu, cutoff * (1 + 1e-9), zero_bubble_latency)
+        if winner is None:
+            continue
+        step = training_step(gpu, model, winner, zero_bubble_latency=zero_bubble_latency)
+        if step.step_s <= cutoff:
+            best, cutoff = step, step.step_s
+    return best
+
+
+def largest_run(
+    gpu: GPU | str,
+    n_gpu: int,
+    duration_years: float = 0.25,
+    *,
+    model_of: Callable[[int], Model] | None = None,
+    zero_bubble_latency: bool = False,
+) -> ClusterUse:
+    """The largest training run that a cluster ends in time.
+
+    Of models whose widths are about 1 % apart, the one of most training compute that a step within the
+    time is found for. Whole numbers make neighbours divide better or worse, so that it may be some
+    percent below what the useful rate would allow.
+
+    Parameters
+    ----------
+    gpu : GPU or str
+        A GPU or the name of a preset.
+    n_gpu : int
+        GPUs that there are.
+    duration_years : float
+        Time for the run, in years of 3.154e7 s.
+    model_of : callable, optional
+        From a width to a model, compute growing with width; the paper's laws by default, with words as
+        long as the GPU's.
+    zero_bubble_latency : bool
+        See :func:`~dmcore.simulator.step.training_step`.
+
+    Raises
+    ------
+    NothingFitsError
+        A ValueError, if the cluster trains no model in that time.
+    ValueError
+        If the preset is unknown, or a number out of range.
+
+    Examples
+    --------
+    >>> use = largest_run("H100 SXM", 24576, 90 * 86400 / 3.154e7)
+    >>> f"{use.step.model.training_flop:.2e}", use.n_gpu_used, f"{use.step.utilization:.3f}"
+    ('1.30e+26', 24576, '0.696')
+    """
+    gpu = get_gpu(gpu)
+    check_positive_integer("n_gpu", n_gpu)
+    check_positive("duration_years", duration_years, finite=True)
+    n_gpu, duration_s = int(n_gpu), duration_years * SIMULATOR_YEAR_S
+    word_bytes = gpu.word_bytes
+
+    def by_laws(d_model: int) -> Model:
+        return Model.from_laws(d_model, word_bytes=word_bytes)
+
+    make = model_of or by_laws
+    make(_width(_FINE))  # says what is wrong with laws that never give a model
+    most_flop = n_gpu * gpu.useful_flop_per_s * duration_s
+    start = _first_above(make, most_flop)
+    for coarse in range(start, 0, -1):
+        if coarse % _COARSE and coarse >= _COARSE:
+            continue
+        model = _made(make, coarse)
+        if model is None or not _could_end(gpu, model, duration_s):
+            continue
+        sizes = _sizes(gpu, model, n_gpu, duration_s)
+        step = _fastest_of(gpu, model, sizes, duration_s, zero_bubble_latency)
+        if step is None:
+            continue
+        near = [size for size in sizes if size * 4 >= step.n_gpu]
+        return ClusterUse(
+            _refined(gpu, make, coarse, near, duration_s, zero_bubble_latency) or step, n_gpu
+        )
+    raise NothingFitsError(
+        f"n_gpu: no model is trained by {n_gpu:,} x {gpu.name} in {duration_years!r} years"
+    )
+
+
+def nearest_model(model_of: Callable[[int], Model], training_flop: float) -> Model:
+    """The model whose training compute is closest to so much, on a logarithmic scale.
+
+    Its width is one of those of :func:`largest_run`, so that it divides well over a cluster.
+
+    Raises
+    ------
+    ValueError
+        If the compute is not positive, or no width gives a model near it.
+
+    Examples
+    --------
+    >>> nearest_model(Model.from_laws, 1e25).d_model
+    13184
+    """
+    check_positive("training_flop", training_flop, finite=True)
+    model_of(_width(_FINE))
+    above = _first_above(model_of, training_flop)
+    near = [_made(model_of, place) for place in range(max(1, above - 2), above + 3)]
+    made = [model for model in near if model is not None]
+    if not made:
+        raise ValueError(f"training_flop must be that of a model, got {training_flop!r}")
+    return min(made, key=lambda model: abs(math.log(model.training_flop / training_flop)))
+
+
+def _width(place: int) -> int:
+    """Widths in order: 1, 2, ... 64, then 64 to each doubling."""
+    if place <= _FINE:
+        return place
+    octave, rest = divmod(place - _FINE, _FINE)
+    return int((_FINE + rest) * 2**octave)
+
+
+def _made(make: Callable[[int], Model], place: int) -> Model | None:
+    """The model at a place, None where its laws give no whole number there."""
+    try:
+        return make(_width(place))
+    except ValueError:
+        return None
+
+
+def _first_above(make: Callable[[int], Model], flop: float) -> int:
+    """The first place whose model takes more compute than there is; at most 2**40 channels wide."""
+    low, high = 1, _FINE * 36
+    while low < high:
+        middle = (low + high) // 2
+        model = _made(make, middle)
+        if model is not None and model.training_flop > flop:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _could_end(gpu: GPU, model: Model, duration_s: float) -> bool:
+    return latency_floor_s(gpu, model) * model.steps < duration_s
+
+
+def _refined(
+    gpu: GPU,
+    make: Callable[[int], Model],
+    coarse: int,
+    sizes: list[int],
+    duration_s: float,
+    zero_bubble_latency: bool,
+) -> TrainingStep | None:
+    """The largest run between a width that works and the next coarse one, if there is any."""
+    for place in range(coarse + _COARSE - 1, coarse, -1):
+        model = _made(make, place)
+        if model is None or not _could_end(gpu, model, duration_s):
+            continue
+        step = _fastest_of(
+            gpu,
+            model,
+            [
+                size
+                for size in sizes
+                if size >= model.training_flop / gpu.useful_flop_per_s / duration_s
+            ],
+            duration_s,
+            zero_bubble_latency,
+        )
+        if step is not None:
+            return step
+    return None
