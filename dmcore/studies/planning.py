@@ -47,7 +47,7 @@ class ClusterUse:
     --------
     >>> use = best_use("H100 SXM", Model.from_laws(4096), 101)
     >>> use.n_gpu_used, use.idle
-    (100, 1)
+    (80, 21)
     """
 
     step: TrainingStep
