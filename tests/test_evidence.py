@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dmcore.evidence.measured_runs import MeasuredRun
+from dmcore.evidence.measured_runs import MEASURED_RUNS, MeasuredRun
 from dmcore.evidence.tables import records
-from dmcore.evidence.training_runs import RUNS_WITH_BATCH, TRAINING_RUNS, TrainingRun
+from dmcore.evidence.training_runs import (
+    LARGEST_ESTIMATE,
+    RUNS_WITH_BATCH,
+    TRAINING_RUNS,
+    TrainingRun,
+)
 
 BIBLIOGRAPHY = (Path(__file__).parents[1] / "book" / "references.bib").read_text("utf-8")
 KEYS = set(re.findall(r"^@\w+\{([^,]+),", BIBLIOGRAPHY, re.MULTILINE))
@@ -26,7 +31,37 @@ def test_a_run_has_a_source_in_the_bibliography(run):
 
 def test_names_are_unique_and_every_run_is_used():
     assert len({run.name for run in RUNS}) == len(RUNS)
-    assert {*TRAINING_RUNS.values(), *RUNS_WITH_BATCH} == set(RUNS)
+    assert {*TRAINING_RUNS.values(), *RUNS_WITH_BATCH, LARGEST_ESTIMATE} == set(RUNS)
+    assert max(RUNS, key=lambda run: run.flop) == LARGEST_ESTIMATE
+
+
+#: Copied by hand from the sources: FLOP, parameters, tokens.
+PUBLISHED = {
+    "GPT-3": (3.14e23, 175e9, 300e9),
+    "PaLM": (2.56e24, 540e9, 780e9),
+    "GPT-4": (2.1e25, None, None),
+    "Llama 3.1 405B": (3.8e25, 405e9, 15.6e12),
+    "DeepSeek-V3": (6 * 37e9 * 14.8e12, None, 14.8e12),
+    "Grok 4": (5e26, None, None),
+}
+
+
+def test_figures_are_those_of_the_sources():
+    found = {run.name: (run.flop, run.params, run.tokens) for run in RUNS}
+    assert {name: found[name][1:] for name in found} == {
+        name: PUBLISHED[name][1:] for name in PUBLISHED
+    }
+    for name, (flop, *_) in PUBLISHED.items():
+        assert found[name][0] == pytest.approx(flop)
+
+
+def test_megascale_is_interleaved_as_its_paper_says():
+    runs = [run for run in MEASURED_RUNS if run.source == "jiang2024megascale"]
+    assert {(run.interleaving, run.vocabulary) for run in runs} == {(6, 64_000)}
+    published = {run.name: run.interleaving for run in MEASURED_RUNS if run.interleaving}
+    assert published["Selective recomputation 175B on 64"] == 3
+    assert published["Selective recomputation 530B on 280"] == 3
+    assert published["Selective recomputation 1T on 512"] == published["BLOOM 176B on 384"] == 1
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 
 __all__ = [
+    "LARGEST_ESTIMATE",
     "RUNS_WITH_BATCH",
     "TRAINING_RUNS",
     "TrainingRun",
@@ -122,6 +123,9 @@ _RUNS = records(TrainingRun, "training_runs.toml")
 TRAINING_RUNS: Mapping[str, TrainingRun] = MappingProxyType(
     {run.name: run for run in _RUNS if run.landmark}
 )
+
+#: The largest run of all by outsiders' estimates, as of September 2025. Its makers document nothing.
+LARGEST_ESTIMATE = next(run for run in _RUNS if run.name == "Grok 4")
 
 #: Runs whose makers tell their largest batch.
 RUNS_WITH_BATCH = tuple(run for run in _RUNS if run.batch_tokens is not None)
