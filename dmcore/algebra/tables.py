@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-__all__ = ["html_table"]
+__all__ = ["Table", "html_table"]
 
 
 def html_table(
@@ -54,3 +56,33 @@ def html_table(
         f"aria-label='{html.escape(caption or 'table', quote=True)}'>"
         f"<table class='table'>{''.join(parts)}</tbody></table></div>"
     )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to show in a notebook: :func:`html_table`, one row a line in the stored output.
+
+    Examples
+    --------
+    >>> Table([("H100", "590")], ["GPU", "tokens"], "Nanobatches")
+    GPU  | tokens
+    H100 | 590
+    """
+
+    rows: Sequence[Sequence[object]]
+    head: Sequence[str] = ()
+    caption: str = ""
+
+    def __repr__(self) -> str:
+        lines = [
+            [str(cell) for cell in row] for row in (*([self.head] if self.head else []), *self.rows)
+        ]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+    def _repr_markdown_(self) -> str:
+        shown = html_table(self.rows, self.head, self.caption)
+        return re.sub(r"(?=<(?:table|thead|tbody|tr)\b)", "\n", shown) + "\n"

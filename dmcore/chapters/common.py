@@ -95,7 +95,7 @@ SLIDERS = {
         Slider("alpha_L", "Depth growth exponent", 0, 0.5, 1 / 6),
         Slider(
             "b_0",
-            "Batch at 3e23 FLOP",
+            "Batch at T₀",
             1e5,
             1e9,
             REFERENCE_BATCH_TOKENS,
@@ -103,7 +103,7 @@ SLIDERS = {
             1e6,
             log=True,
         ),
-        Slider("L_0", "Layers at 3e23 FLOP", 10, 1000, REFERENCE_LAYERS, log=True),
+        Slider("L_0", "Layers at T₀", 10, 1000, REFERENCE_LAYERS, log=True),
         Slider("d", "Model width d_model", 2**11, 2**20, 12288, "channels", log=True),
     )
 }

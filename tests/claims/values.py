@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import dmcore
+from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
-from dmcore.bottlenecks import memory_bandwidth
+from dmcore.bottlenecks import latency, limits, memory_bandwidth
 
 
 def shown(value: float, digits: int = 2) -> str:
@@ -38,3 +39,19 @@ def sweep(gpu: str, *, sparse: bool = False) -> dmcore.Sweep:
 def paper_end(gpu: str = "H100 SXM", *, sparse: bool = False) -> float | None:
     """The end of linear scaling as the paper reads it: the first run below, powers of two; FLOP."""
     return sweep(gpu, sparse=sparse).linear_scaling_end
+
+
+def wall_share(attention_kernels: int = 0, norm_reductions: int = 0) -> float:
+    """The latency limit with a full layer's chain, over that of the two matmuls of an MLP."""
+    layer = latency.layer_latency_s
+    return float((layer() / layer(attention_kernels, norm_reductions)) ** 2)
+
+
+def chain_us(attention_kernels: int = 0, norm_reductions: int = 0) -> float:
+    """The chain of a layer, forward and backward, microseconds."""
+    return 1e6 * latency.layer_latency_s(attention_kernels, norm_reductions)
+
+
+def steps_that_fit() -> float:
+    """Steps of 100 layers for which three months have room."""
+    return float(evaluate(latency.steps_that_fit(), t=limits.QUARTER_S, L=100, ell=9e-6))
