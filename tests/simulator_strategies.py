@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
+from dmcore.models.words import Words
 from dmcore.simulator.candidates import level_sizes, ordered_factorizations
 
 smooth = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 6]), st.integers(1, 6))
@@ -48,7 +49,7 @@ models = st.builds(
     st.one_of(smooth, st.sampled_from([2**k for k in range(8)])),
     experts,
     st.sampled_from([1, 3, 16, 64]),
-    st.sampled_from([1, 2, 4]),
+    st.sampled_from([1, 2, 4, Words(1, 2, 2), Words(1, 2, 4), Words(4, 1, 2)]),
 )
 
 extras = st.builds(Extras, st.booleans(), st.sampled_from([None, *ACTIVATION_MEMORY]))

@@ -26,7 +26,9 @@ from dmcore.bottlenecks import (
 )
 from dmcore.chapters import limits as figures
 from dmcore.hardware.gpu import NetworkLevel
+from dmcore.hardware.variants import with_words
 from dmcore.models import laws
+from dmcore.models.words import Words
 from dmcore.show.plots import draw_explorer
 
 REAL = ("V100 SXM", "A100 SXM", "H100 SXM")
@@ -172,6 +174,17 @@ def test_both_sides_of_every_step_have_one_unit(title: str) -> None:
             assert same_unit(step.equation.lhs, step.equation.rhs), step
             checked += 1
     assert checked >= 1
+
+
+def test_words_by_kind() -> None:
+    """Twice the peak and half of every byte is four times the compute; 16-bit messages, a quarter."""
+    twice = with_words(GPUS["H100 SXM"], 1)
+    base = limits.critical_compute("H100 SXM")
+    for words, factor in ((1, 4), (Words(1, 2, 2), 1 / 4), (2, 1 / 16), (Words(1, 2, 4), 1 / 4)):
+        found = limits.critical_compute(twice, word_bytes=words)
+        assert found / base == pytest.approx(factor, rel=1e-12)
+    for mixed, by in ((Words(1, 2, 2), 4), (Words(2, 1, 2), 16), (Words(2, 2, 1), 1)):
+        assert limits.critical_compute("H100 SXM", word_bytes=mixed) / base == pytest.approx(by)
 
 
 def test_limits_are_in_mac_where_the_units_can_tell() -> None:
@@ -400,7 +413,7 @@ def test_assumptions_must_be_positive(argument: str, symbol: str) -> None:
 def test_other_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match=r"H100 SXM.*got 'B300'"):
         limits.critical_compute("B300")
-    with pytest.raises(ValueError, match="w_P must be positive"):
+    with pytest.raises(ValueError, match="word_bytes must be positive"):
         limits.critical_compute("H100 SXM", word_bytes=0)
     with pytest.raises(ValueError, match="latency_s must be positive"):
         limits.latency_limit(latency_s=-9e-6)

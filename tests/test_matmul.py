@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS
+from dmcore.models.words import Words
 from dmcore.simulator import plain
 from dmcore.simulator.matmul import (
     among_sms_bytes,
@@ -31,13 +32,13 @@ gpus = st.sampled_from(list(GPUS.values()))
 sides = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 7, 9]), st.integers(0, 15)) | (
     st.integers(1, 40000)
 )
-words = st.sampled_from([1, 2, 4])
+words = st.sampled_from([1, 2, 4, Words(1, 2, 2), Words(1, 2, 4)])
 
 
 @settings(deadline=None, max_examples=400)
 @given(gpus, sides, sides, sides, words, st.booleans())
 def test_agrees_with_the_plain_one(gpu, d1, d2, tokens, word, gradient):
-    seconds = plain.matmul_seconds(gpu, d1, d2, tokens, word, gradient)
+    seconds = plain.matmul_seconds(gpu, d1, d2, tokens, Words.of(word), gradient)
     assert matmul_time(gpu, d1, d2, tokens, gradient, word_bytes=word) == pytest.approx(
         seconds, rel=1e-12
     )
@@ -51,10 +52,9 @@ def test_bytes_of_each_boundary_agree_with_the_plain_ones(gpu, d1, d2, tokens, w
         "d_1": float(d1),
         "d_2": float(d2),
         "z": float(tokens),
-        "w_P": float(word),
-        "w_A": float(word),
+        **Words.of(word).in_product(gradient),
     }
-    size = (d1, d2, tokens, word)
+    size = (d1, d2, tokens, Words.of(word))
     registers, dist = gpu.useful_register_bytes, gpu.distributed_shared_memory
     hbm, _ = plain.boundary(*size, values["C_L2"], 1, False, gradient)
     l2, among = plain.boundary(*size, gpu.blocks_per_sm * registers, gpu.sms, dist, gradient)

@@ -18,6 +18,7 @@ from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.hardware.variants import FIGURES, custom_gpu, figures_of
 from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, ROUNDINGS, closest_round
+from dmcore.models.words import Words
 from dmcore.show.cluster import (
     SETTINGS,
     ClusterFigure,
@@ -51,12 +52,15 @@ console.log(JSON.stringify(answers));
 SPEC = cluster().spec()
 
 
-def in_javascript(settings_list, **laws):
+def in_javascript(settings_list, words=None, **laws):
     """Runs and why they ended, for each of some settings, and the milliseconds that they took."""
+    bytes_of = [
+        {"w_P": own.weights, "w_A": own.activations, "w_G": own.gradients} for own in words or ()
+    ] or [{}] * len(settings_list)
     jobs = [
         {
             "gpu": {
-                "fixed": SPEC["fixed"][int(settings["base"])],
+                "fixed": {**SPEC["fixed"][int(settings["base"])], **own},
                 "figures": numbers_data({name: settings[name] for name in FIGURES}),
             },
             "sparse": bool(settings["sparse"]),
@@ -65,7 +69,7 @@ def in_javascript(settings_list, **laws):
             "seconds": settings["months"] * MONTH_S,
             "zeroBubbleLatency": bool(settings["zero_bubble_latency"]),
         }
-        for settings in settings_list
+        for settings, own in zip(settings_list, bytes_of, strict=True)
     ]
     sent = {"formulas": SPEC["formulas"], "laws": {**SPEC["laws"], **laws}, "jobs": jobs}
     done = subprocess.run(
@@ -167,7 +171,22 @@ def test_sliders_reach_every_preset():
 def test_words_are_those_of_the_gpu():
     card = preset("GTX 580")
     assert sweep_of(card).steps[0].model.word_bytes == 4
-    assert SPEC["fixed"][int(card["base"])]["w"] == 4
+    fixed = SPEC["fixed"][int(card["base"])]
+    assert [fixed[name] for name in ("w_P", "w_A", "w_G")] == [4, 4, 4]
+
+
+def test_words_by_kind():
+    """Weights at 8 bit, activations at 16 and gradients at 32; and each kind larger than the others."""
+    jobs = [preset("H100 SXM"), preset("A100 SXM", sparse=True), preset("V100 SXM")]
+    words = [Words(1, 2, 4), Words(2, 1, 2), Words(4, 2, 1)]
+    answers = in_javascript(jobs, words=words)
+    for settings, own, (runs, _, _) in zip(jobs, words, answers, strict=True):
+        found = sweep(list(GPUS)[settings["base"]], bool(settings["sparse"]), word_bytes=own)
+        for name in ("utilization", "months"):
+            np.testing.assert_allclose(
+                [run[name] for run in runs], getattr(found, name), rtol=TOLERANCE
+            )
+        assert [run["binding"] for run in runs] == [step.binding for step in found.steps]
 
 
 def test_anything():

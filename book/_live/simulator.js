@@ -194,7 +194,9 @@ export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, a
     tokens,
     flop,
     batch,
-    w: gpu.fixed.w,
+    wP: gpu.fixed.w_P,
+    wA: gpu.fixed.w_A,
+    wG: gpu.fixed.w_G,
     steps: tokens / batch,
   };
 }
@@ -208,12 +210,14 @@ export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, a
  * @param {number} rows
  * @param {number} columns
  * @param {number} tokens
- * @param {number} w
+ * @param {Pick<Model, "wP" | "wG">} words
  */
-const layerSeconds = (f, gpu, rows, columns, tokens, w) =>
-  2 * (f.product(rows, columns, tokens, w, w, gpu) + f.product(columns, rows, tokens, w, w, gpu)) +
-  f.gradient(rows, columns, tokens, w, w, gpu) +
-  f.gradient(columns, rows, tokens, w, w, gpu);
+const layerSeconds = (f, gpu, rows, columns, tokens, { wP, wG }) =>
+  2 *
+    (f.product(rows, columns, tokens, wP, wP, gpu) +
+      f.product(columns, rows, tokens, wP, wP, gpu)) +
+  f.gradient(rows, columns, tokens, wG, wP, gpu) +
+  f.gradient(columns, rows, tokens, wG, wP, gpu);
 
 /**
  * Seconds of one pass over the batch.
@@ -267,7 +271,7 @@ function addLevel(
   from,
   to,
 ) {
-  const { d, ff, layers, params, batch, w } = model;
+  const { d, ff, layers, params, batch, wA, wG } = model;
   const rounds = 2 * layers;
   // What a level hands over is what leaves the levels inside, less what leaves its own groups.
   /** @type {(degree: number) => number} */
@@ -284,15 +288,15 @@ function addLevel(
   const any = (groups) => +(groups > 1);
   const passed = leaving(left, share) - leaving(above, share);
   const passedWaits = leaving(left, any) - leaving(above, any);
-  moved[to + TENSOR] = Math.max(moved[from + TENSOR], f.handOver(words, w, gpus, beta));
+  moved[to + TENSOR] = Math.max(moved[from + TENSOR], f.handOver(words, wA, gpus, beta));
   moved[to + TENSOR_WAIT] = moved[from + TENSOR_WAIT] + f.handOverWait(waits * rounds, hop);
   moved[to + GRADIENTS] = Math.max(
     moved[from + GRADIENTS],
-    f.handOver(params * summed(DATA), w, gpus, beta),
+    f.handOver(params * summed(DATA), wG, gpus, beta),
   );
   moved[to + GRADIENTS_WAIT] =
     moved[from + GRADIENTS_WAIT] + f.handOverWait(+(parts[DATA] > 1), hop);
-  moved[to + TRANSFER] = moved[from + TRANSFER] + f.handOver(passed * d * batch, w, gpus, beta);
+  moved[to + TRANSFER] = moved[from + TRANSFER] + f.handOver(passed * d * batch, wA, gpus, beta);
   moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.handOverWait(passedWaits, hop);
 }
 
@@ -333,12 +337,12 @@ function binding(f, gpu, model, way, moved, step) {
   const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
   /** @type {Record<string, number>} */
   const layer = { arithmetic: 0, "shared memory": 0, L2: 0, HBM: 0, latency: 0 };
-  /** @type {[number, string][]} */
+  /** @type {[number, string, number][]} */
   const products = [
-    [2, "product"],
-    [1, "gradient"],
+    [2, "product", model.wP],
+    [1, "gradient", model.wG],
   ];
-  for (const [count, name] of products) {
+  for (const [count, name, held] of products) {
     for (const [d1, d2] of [
       [rows, columns],
       [columns, rows],
@@ -346,7 +350,7 @@ function binding(f, gpu, model, way, moved, step) {
       /** @type {[string, number][]} */
       const times = ["HBM", "L2", "shared memory", "arithmetic"].map((part) => [
         part,
-        f[`${name} ${part}`](d1, d2, way.tokens, model.w, model.w, gpu),
+        f[`${name} ${part}`](d1, d2, way.tokens, held, model.wP, gpu),
       ]);
       const [slowest, seconds] = largest(times);
       layer[slowest] += count * seconds;
@@ -389,12 +393,12 @@ function binding(f, gpu, model, way, moved, step) {
  * @param {(way: Way) => void} use
  */
 function eachWay(f, gpu, model, gpus, use) {
-  const { d, ff, layers, experts, params, batch, w } = model;
+  const { d, ff, layers, experts, params, batch, wP, wG } = model;
   const expert = gcd(gpus, experts);
   const rest = gpus / expert;
   const room = gpus * gpu.hbmBytes;
   const replicas = divisors(gcd(rest, batch)).filter(
-    (data) => data <= batch / experts && f.memory(params, w, data) <= room,
+    (data) => data <= batch / experts && f.memory(params, wP, wG, data) <= room,
   );
   const choices = replicas.map((data) => divisors(Math.floor(batch / (experts * data))));
   for (const slices of divisors(gcd(rest, d))) {
@@ -442,7 +446,7 @@ function eachWay(f, gpu, model, gpus, use) {
  * @returns {(way: Way) => Float64Array}
  */
 function leastTraffic(f, gpu, model, gpus, sizes) {
-  const { d, ff, layers, params, batch, w } = model;
+  const { d, ff, layers, params, batch, wA, wG } = model;
   const reach = gpu.network.map((_, i) =>
     gpu.network.slice(i).reduce((sum, level) => sum + level.beta, 0),
   );
@@ -457,8 +461,8 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
           ? ff * (way.slices - 1) + d * (way.ffSlices - 1)
           : 2 * Math.sqrt(((ff * d) / inside) * way.slices * way.ffSlices) - ff - d;
       const gradients = (way.data / inside - 1) * params;
-      tensor = Math.max(tensor, f.handOver(words * 2 * layers * batch, w, gpus, reach[i]));
-      data = Math.max(data, f.handOver(gradients, w, gpus, reach[i]));
+      tensor = Math.max(tensor, f.handOver(words * 2 * layers * batch, wA, gpus, reach[i]));
+      data = Math.max(data, f.handOver(gradients, wG, gpus, reach[i]));
       inside *= sizes[i];
     }
     const leaving = f.leaving(way.interleaving, way.stages);
@@ -469,7 +473,7 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
     moved[TENSOR_WAIT] = f.handOverWait(sliced * 2 * layers, hop);
     moved[GRADIENTS] = data;
     moved[GRADIENTS_WAIT] = f.handOverWait(+(way.data > 1), hop);
-    moved[TRANSFER] = f.handOver(passed * d * batch, w, gpus, widest);
+    moved[TRANSFER] = f.handOver(passed * d * batch, wA, gpus, widest);
     moved[TRANSFER_WAIT] = f.handOverWait(passedWaits, hop);
     return moved;
   };
@@ -644,7 +648,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization) {
     let found = known.get(key);
     if (found === undefined) {
       const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
-      found = layerSeconds(f, gpu, rows, columns, way.tokens, model.w);
+      found = layerSeconds(f, gpu, rows, columns, way.tokens, model);
       known.set(key, found);
     }
     return found;

@@ -33,6 +33,7 @@ from dmcore.bottlenecks.composition import (
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import TOKENS_PER_PARAMETER
+from dmcore.models.words import Words
 
 __all__ = [
     "QUARTER_S",
@@ -301,7 +302,7 @@ def latency_derivation() -> Derivation:
     )
 
 
-def node_rates(gpu: GPU | str, word_bytes: float | None = None) -> dict[str, float]:
+def node_rates(gpu: GPU | str, word_bytes: float | Words | None = None) -> dict[str, float]:
     """What the closed forms need of a node: C (MAC/s), n (tokens) and a (channels).
 
     Examples
@@ -360,7 +361,7 @@ def critical_compute(
     alpha: ArrayLike = 0.0,
     duration_s: ArrayLike = QUARTER_S,
     *,
-    word_bytes: float | None = None,
+    word_bytes: float | Words | None = None,
     reference_batch_tokens: ArrayLike = critical_batch.REFERENCE_BATCH_TOKENS,
     reference_layers: ArrayLike = critical_batch.REFERENCE_LAYERS,
     reference_compute: ArrayLike = critical_batch.REFERENCE_COMPUTE,
@@ -379,7 +380,7 @@ def critical_compute(
     duration_s
         Longest duration of the run, seconds.
     word_bytes
-        Bytes of one parameter or activation; those of the GPU's words by default.
+        Bytes of a word, or by what the word is; those of the GPU's words by default.
     reference_batch_tokens, reference_layers, reference_compute
         Batch (tokens) and layers at the reference compute. A MAC count stands over that, as in the
         authors' code.

@@ -15,6 +15,7 @@ from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import PASSES
+from dmcore.models.words import Words
 
 __all__ = [
     "arithmetic_rate",
@@ -170,7 +171,7 @@ def derivation() -> Derivation:
     )
 
 
-def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float | None = None) -> float:
+def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float | Words | None = None) -> float:
     """Least nanobatch of a GPU, in tokens; a parameter has the bytes of the GPU's word by default.
 
     Examples
@@ -182,6 +183,6 @@ def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float | None = None) -> fl
     values = {
         "F": gpu.peak_flop_per_s / FLOP_PER_MAC,
         "beta_hbm": gpu.hbm_bytes_per_s,
-        "w_P": gpu.word_bytes if word_bytes is None else word_bytes,
+        "w_P": Words.of(gpu.word_bytes if word_bytes is None else word_bytes).weights,
     }
     return float(evaluate(nanobatch_of_hardware(), values))

@@ -17,6 +17,7 @@ from dmcore.bottlenecks.memory_bandwidth import arithmetic_rate
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import FF_RATIO, MATRICES_PER_LAYER, PASSES
+from dmcore.models.words import Words
 
 __all__ = [
     "FF_RATIO",
@@ -293,7 +294,7 @@ def derivation() -> Derivation:
     )
 
 
-def shard_side_channels(gpu: GPU | str, word_bytes: float | None = None) -> float:
+def shard_side_channels(gpu: GPU | str, word_bytes: float | Words | None = None) -> float:
     """Side of the smallest weight block of a node that the network keeps up with, in channels.
 
     An activation has the bytes of the GPU's word by default.
@@ -307,6 +308,6 @@ def shard_side_channels(gpu: GPU | str, word_bytes: float | None = None) -> floa
     values = {
         "F": gpu.peak_flop_per_s / FLOP_PER_MAC,
         "beta_net": gpu.inter_node_bytes_per_s,
-        "w_A": gpu.word_bytes if word_bytes is None else word_bytes,
+        "w_A": Words.of(gpu.word_bytes if word_bytes is None else word_bytes).activations,
     }
     return float(evaluate(shard_side_of_hardware(), values))

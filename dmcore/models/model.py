@@ -17,6 +17,7 @@ from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.models import activation_memory, attention, laws
 from dmcore.models.laws import PASSES, BatchScaling, ShapeScaling
+from dmcore.models.words import Words, check_words
 
 __all__ = ["ACTIVATION_MEMORY", "Extras", "Model", "executed_macs", "forward_macs"]
 
@@ -124,8 +125,8 @@ class Model:
         Experts in each layer, of which one is active for a token; 1 is a dense model.
     seq_len : int
         Tokens in a sequence.
-    word_bytes : int
-        Bytes in a word: 2 at 16 bit.
+    word_bytes : int or Words
+        Bytes in a word: 2 at 16 bit; or by what the word is.
     extras : Extras
         What else is counted: nothing by default.
 
@@ -147,11 +148,12 @@ class Model:
     batch_sequences: int
     experts: int = 1
     seq_len: int = 2048
-    word_bytes: int = 2
+    word_bytes: int | Words = 2
     extras: Extras = _NO_EXTRAS
 
     def __post_init__(self) -> None:
-        for field in fields(self)[:-1]:
+        check_words(self.word_bytes)
+        for field in fields(self)[:-2]:
             value = getattr(self, field.name)
             check_positive_integer(field.name, value)
             object.__setattr__(self, field.name, int(value))  # NumPy's integers would overflow
@@ -167,7 +169,7 @@ class Model:
         aspect_ratio: float = 4,
         layer_law: ShapeScaling = "default",
         sparsity_law: ShapeScaling = "default",
-        word_bytes: int = 2,
+        word_bytes: int | Words = 2,
         extras: Extras = _NO_EXTRAS,
     ) -> Model:
         """The model of a width that the scaling laws make.
@@ -180,7 +182,8 @@ class Model:
             Whether there are experts, as many as ``sparsity_law`` says.
         batch_scaling : str or callable
             See :func:`dmcore.models.laws.batch_sequences`.
-        seq_len, word_bytes : int
+        seq_len : int
+        word_bytes : int or Words
             See :class:`Model`.
         aspect_ratio : float
             d_ff / d_model.
@@ -212,6 +215,11 @@ class Model:
         batch = laws.batch_sequences(one_sequence.training_flop, experts, seq_len, batch_scaling)
         return replace(one_sequence, batch_sequences=batch)
 
+    @cached_property
+    def words(self) -> Words:
+        """Bytes in a word, by what it is."""
+        return Words.of(self.word_bytes)
+
     @property
     def batch_tokens(self) -> int:
         """Tokens in a batch."""
@@ -240,7 +248,7 @@ class Model:
             "L": float(self.layers),
             "E": float(self.experts),
             "S": float(self.seq_len),
-            "w_A": float(self.word_bytes),
+            "w_A": float(self.words.activations),
             "w_mask": 1.0,
             "F_passes": float(self.extras.forward_passes),
             "F_scores": float(self.extras.score_passes),

@@ -124,7 +124,7 @@ def _fixed(gpu: GPU) -> dict[str, float]:
         **{name: values[name] for name in kept},
         "sigma": gpu.shared_bytes_per_s / gpu.useful_flop_per_s,
         "distributed": float(gpu.distributed_shared_memory),
-        "w": float(gpu.word_bytes),
+        **dict.fromkeys(("w_P", "w_A", "w_G"), float(gpu.word_bytes)),
     }
 
 
@@ -151,7 +151,7 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     for law in laws.BATCH_LAWS.values():
         yield f"batch_{law.name}", "T_FLOP E S", law.expression
     yield "arithmetic", "P E b N_GPU F_peak", arithmetic_time()
-    yield "memory", "P w_P N_DP", cluster_memory()
+    yield "memory", "P w_P w_G N_DP", cluster_memory()
     yield "matmuls", "L N_PP E N_EP K t_layer", matmul_step_time()
     yield "leaving", "v p_out", traffic.hand_overs_leaving()
     yield "withExperts", "L n_out s_out", traffic.hand_overs_with_experts()

@@ -103,7 +103,8 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
     load = load_of(model)
     data, slices_of_d, slices_of_f, pipeline, _ = degrees_of(candidates).astype(float)
     f, d = load.over_d, load.over_f
-    common = {"N_GPU": float(n_gpu), "w": load.word_bytes}
+    w, _, w_gradient = load.bytes_each
+    common = {"N_GPU": float(n_gpu)}
 
     tensor_s = data_s = np.zeros(len(candidates))
     inside = 1
@@ -114,8 +115,9 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
         else:
             words = 2 * np.sqrt(f * d / inside * (slices_of_d * slices_of_f)) - f - d
         gradients = (data / inside - 1) * load.params
-        tensor_s = np.maximum(tensor_s, value_of(hand_over_time(), u=words, **reach))
-        data_s = np.maximum(data_s, value_of(hand_over_time(), u=gradients, **reach))
+        tensor_s = np.maximum(tensor_s, value_of(hand_over_time(), u=words, w=w, **reach))
+        sums_s = value_of(hand_over_time(), u=gradients, w=w_gradient, **reach)
+        data_s = np.maximum(data_s, sums_s)
         inside *= size
 
     leaving = value_of(
@@ -127,7 +129,7 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
         for outside in (share, float(share > 0))
     )
     widest = max(level.bytes_per_s for level in gpu.network)
-    transfer_s = value_of(hand_over_time(), u=crossed * load.passed, beta=widest, **common)
+    transfer_s = value_of(hand_over_time(), u=crossed * load.passed, w=w, beta=widest, **common)
     hop = min(level.latency_s for level in gpu.network)
     sliced = 1.0 * (slices_of_d > 1) + (slices_of_f > 1)
     in_a_row = waits + sliced * load.rounds

@@ -356,7 +356,7 @@ def matmul_times(gpu: GPU, model: Model, candidates: Candidates) -> Floats:
         ds.astype(float),
         fs.astype(float),
         tokens[first].astype(float),
-        model.word_bytes,
+        model.words,
         model.extras.forward_passes,
     )
     seconds = all_layers(model, candidates, layer[inverse])

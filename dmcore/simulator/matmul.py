@@ -6,7 +6,8 @@ crosses the boundary to the level above. The slowest of those boundaries and the
 (the paper's simulation; appendix on matrix multiplication).
 
 Each formula is one SymPy expression of ``d_1``, ``d_2``, ``z`` (tokens), ``w_P`` and ``w_A`` (bytes of a
-weight and of an activation) and figures of the GPU (:func:`gpu_values`).
+weight and of an activation) and figures of the GPU (:func:`gpu_values`). In the gradient of the weights
+the matrix is that gradient, and ``w_P`` the bytes of a sum (:class:`~dmcore.models.words.Words`).
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from dmcore.algebra.checks import check_positive, check_positive_integer
+from dmcore.algebra.checks import check_positive
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
 from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
+from dmcore.models.words import Words, check_words
 
 __all__ = [
     "MatmulBreakdown",
@@ -234,13 +236,13 @@ def gpu_values(gpu: GPU) -> Mapping[str, float]:
 
 
 def matmul_seconds(
-    gpu: GPU, d1: Any, d2: Any, tokens: Any, word_bytes: float, weight_gradient: bool
+    gpu: GPU, d1: Any, d2: Any, tokens: Any, words: Words, weight_gradient: bool
 ) -> Any:
     """:func:`matmul_time` without the checks; sizes must be floats, to not overflow.
 
     Examples
     --------
-    >>> f"{matmul_seconds(get_gpu('H100 SXM'), 4096.0, 4096.0, 512.0, 2.0, False):.2e}"
+    >>> f"{matmul_seconds(get_gpu('H100 SXM'), 4096.0, 4096.0, 512.0, Words.of(2), False):.2e}"
     '3.04e-05'
     """
     return value_of(
@@ -248,8 +250,7 @@ def matmul_seconds(
         d_1=d1,
         d_2=d2,
         z=tokens,
-        w_P=float(word_bytes),
-        w_A=float(word_bytes),
+        **words.in_product(weight_gradient),
         **gpu_values(gpu),
     )
 
@@ -261,7 +262,7 @@ def matmul_time(
     tokens: ArrayLike,
     weight_gradient: bool = False,
     *,
-    word_bytes: int | None = None,
+    word_bytes: int | Words | None = None,
 ) -> Any:
     """Seconds that one matrix product takes on one GPU.
 
@@ -275,7 +276,7 @@ def matmul_time(
         Size of the nanobatch.
     weight_gradient : bool
         Whether the product is the gradient of the weights: d1 x tokens times tokens x d2.
-    word_bytes : int, optional
+    word_bytes : int or Words, optional
         Bytes in a word; those of the GPU by default.
 
     Returns
@@ -294,9 +295,9 @@ def matmul_time(
     '30.4 microseconds'
     """
     gpu = get_gpu(gpu)
-    word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
-    d_1, d_2, z = _sizes(d1, d2, tokens, word_bytes)
-    return _shaped(matmul_seconds(gpu, d_1, d_2, z, word_bytes, weight_gradient), d_1, d_2, z)
+    d_1, d_2, z = _sizes(d1, d2, tokens)
+    words = _words(gpu, word_bytes)
+    return _shaped(matmul_seconds(gpu, d_1, d_2, z, words, weight_gradient), d_1, d_2, z)
 
 
 @dataclass(frozen=True)
@@ -331,7 +332,7 @@ def matmul_breakdown(
     tokens: ArrayLike,
     weight_gradient: bool = False,
     *,
-    word_bytes: int | None = None,
+    word_bytes: int | Words | None = None,
 ) -> MatmulBreakdown:
     """:func:`matmul_time` by boundary, and which one binds. Parameters and errors are the same.
 
@@ -341,10 +342,15 @@ def matmul_breakdown(
     'shared memory'
     """
     gpu = get_gpu(gpu)
-    word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
-    d_1, d_2, z = _sizes(d1, d2, tokens, word_bytes)
-    words = float(word_bytes)
-    values = {"d_1": d_1, "d_2": d_2, "z": z, "w_P": words, "w_A": words, **gpu_values(gpu)}
+    d_1, d_2, z = _sizes(d1, d2, tokens)
+    words = _words(gpu, word_bytes)
+    values = {
+        "d_1": d_1,
+        "d_2": d_2,
+        "z": z,
+        **words.in_product(weight_gradient),
+        **gpu_values(gpu),
+    }
     parts = {
         name: _shaped(value_of(part, **values), d_1, d_2, z)
         for name, part in matmul_time_parts(weight_gradient, gpu.distributed_shared_memory).items()
@@ -358,17 +364,22 @@ def matmul_breakdown(
         shared_memory_s=parts["shared memory"],
         arithmetic_s=parts["arithmetic"],
         latency_s=parts["latency"],
-        total_s=matmul_time(gpu, d1, d2, tokens, weight_gradient, word_bytes=word_bytes),
+        total_s=matmul_time(gpu, d1, d2, tokens, weight_gradient, word_bytes=words),
         binding=binding if binding.ndim else str(binding),
     )
 
 
-def _sizes(d1: ArrayLike, d2: ArrayLike, tokens: ArrayLike, word_bytes: int) -> list[Any]:
+def _sizes(d1: ArrayLike, d2: ArrayLike, tokens: ArrayLike) -> list[Any]:
     sizes = {"d1": d1, "d2": d2, "tokens": tokens}
     for name, size in sizes.items():
         check_positive(name, size, finite=True)
-    check_positive_integer("word_bytes", word_bytes)
     return [np.asarray(size, dtype=float)[()] for size in sizes.values()]
+
+
+def _words(gpu: GPU, word_bytes: int | Words | None) -> Words:
+    word_bytes = gpu.word_bytes if word_bytes is None else word_bytes
+    check_words(word_bytes)
+    return Words.of(word_bytes)
 
 
 def _shaped(seconds: Any, *sizes: Any) -> Any:

@@ -5,7 +5,7 @@ number at a time where the package has expressions, arrays and bounds, and every
 It is slow, and the tests hold the fast simulator against it.
 
 Names are those of the book: a model of width d whose layers are f wide inside, with L layers and E
-experts, trains on a batch of b tokens; a word has w bytes. Attention and activation memory, which the
+experts, trains on a batch of b tokens; w are the bytes of a word. Attention and activation memory, which the
 paper leaves out, are counted if the model's extras ask for them.
 """
 
@@ -20,12 +20,13 @@ from typing import NamedTuple
 from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.gpu import GPU
 from dmcore.models.model import Model
+from dmcore.models.words import Words
 from dmcore.simulator.split import Parallelism
 
 # -------------------- one matrix product
 
 
-def tile(d1: int, d2: int, w: int, capacity: float) -> tuple[float, float]:
+def tile(d1: int, d2: int, w: float, capacity: float) -> tuple[float, float]:
     """Rows and columns of tiles of a matrix of d1 x d2 words, if a tile has so many bytes at most."""
     tiles = math.ceil(d1 * d2 * w / capacity)
     words = d1 * d2 / tiles
@@ -36,18 +37,19 @@ def tile(d1: int, d2: int, w: int, capacity: float) -> tuple[float, float]:
 
 
 def boundary(
-    d1: int, d2: int, z: float, w: int, capacity: float, tiles: int, network: bool, gradient: bool
+    d1: int, d2: int, z: float, words: Words, room: float, tiles: int, network: bool, gradient: bool
 ) -> tuple[float, float]:
     """Bytes of a product that come from the level above, and bytes among the tiles of the level below.
 
     The level below holds so many tiles at once, perhaps with a network among them, and z activation
     vectors meet the matrix; for a weight gradient the matrix is the product.
     """
-    rows, columns = tile(d1, d2, w, capacity * tiles if network else capacity)
-    small_rows, small_columns = tile(d1, d2, w, capacity) if network else (1.0, 1.0)
+    w, held = words.weights, words.gradients if gradient else words.weights
+    rows, columns = tile(d1, d2, held, room * tiles if network else room)
+    small_rows, small_columns = tile(d1, d2, held, room) if network else (1.0, 1.0)
     above = among = 0.0
-    if 2 * d1 * d2 * w > capacity * tiles:  # the matrix does not stay below
-        above += (2 if gradient else 1) * d1 * d2 * w
+    if 2 * d1 * d2 * held > room * tiles:  # the matrix does not stay below
+        above += (2 if gradient else 1) * d1 * d2 * held
     above += rows * d2 * z * w
     among += small_rows * d2 * z * w if small_rows > 1 else 0
     if gradient:
@@ -60,7 +62,7 @@ def boundary(
 
 
 @cache
-def matmul_seconds(gpu: GPU, d1: int, d2: int, z: float, w: int, gradient: bool = False) -> float:
+def matmul_seconds(gpu: GPU, d1: int, d2: int, z: float, w: Words, gradient: bool = False) -> float:
     """Seconds of one matrix product on one GPU: the slowest of its memories or its arithmetic."""
     registers = gpu.useful_register_bytes
     per_sm = gpu.blocks_per_sm * registers
@@ -80,7 +82,7 @@ def matmul_seconds(gpu: GPU, d1: int, d2: int, z: float, w: int, gradient: bool 
 
 def all_matmuls(gpu: GPU, model: Model, s: Parallelism) -> float:
     """Seconds of all matrix products that a GPU does in a step."""
-    d, f, w, E = model.d_model, model.d_ff, model.word_bytes, model.experts
+    d, f, w, E = model.d_model, model.d_ff, model.words, model.experts
     ds, fs = d // s.total("slices_of_d"), f // s.total("slices_of_f")
     z = model.batch_tokens // (s.data_parallel * s.microbatches * E)
     layer = 0.0
@@ -102,7 +104,7 @@ def forward_passes(model: Model) -> int:
 
 def attention_seconds(gpu: GPU, model: Model, s: Parallelism) -> float:
     """Seconds of one layer's attention for one microbatch, of the tokens of all experts of a GPU."""
-    d, w = model.d_model, model.word_bytes
+    d, w = model.d_model, model.words
     ds, hs = d // s.total("slices_of_d"), d // s.total("slices_of_f")
     z = model.batch_tokens / (s.data_parallel * s.microbatches * s.expert_parallel)
     seconds = 0.0
@@ -155,13 +157,11 @@ def tensor_words(model: Model) -> tuple[int, int, int]:
 def tensor_traffic(gpu: GPU, model: Model, s: Parallelism) -> tuple[float, float]:
     """Seconds that the network takes to sum up activations, and seconds of latency."""
     over_d, over_f, rounds = tensor_words(model)
-    d_counts, f_counts = hand_overs(s.slices_of_d), hand_overs(s.slices_of_f)
-    busy, wait = 0.0, 0.0
+    d_counts, f_counts, busy, wait = hand_overs(s.slices_of_d), hand_overs(s.slices_of_f), 0.0, 0.0
+    of_each = 2 * model.layers * model.batch_tokens * model.words.activations
     for i, level in enumerate(gpu.network):
-        words = (
-            2 * (d_counts[i] * over_d + f_counts[i] * over_f) * model.layers * model.batch_tokens
-        )
-        busy = max(busy, seconds_to_send(words, level.bytes_per_s, model, s))
+        moved = (d_counts[i] * over_d + f_counts[i] * over_f) * of_each
+        busy = max(busy, seconds_to_send(moved, level.bytes_per_s, s))
         used = (s.slices_of_d[i] > 1) + (s.slices_of_f[i] > 1)
         wait += used * 2 * rounds * model.layers * level.latency_s
     return busy, wait
@@ -179,13 +179,13 @@ def passing_on(gpu: GPU, model: Model, s: Parallelism) -> tuple[float, float]:
     to_expert = dict(enumerate(experts_apart(s.expert)))
     to_expert[-1] = 1 / s.expert_parallel  # within a group
     farthest = max(i for i, share in to_expert.items() if share > 0)
-    busy, wait = 0.0, 0.0
+    busy, wait, w = 0.0, 0.0, model.words.activations
     for i, boundaries in by_stage.items():
         for j, share in to_expert.items():
             if max(i, j) >= 0:
                 level = gpu.network[max(i, j)]
                 words = 2 * boundaries * share * model.d_model * model.batch_tokens
-                busy += seconds_to_send(words, level.bytes_per_s, model, s)
+                busy += seconds_to_send(words * w, level.bytes_per_s, s)
                 if j == farthest:
                     wait += 2 * boundaries * level.latency_s
     return busy, wait
@@ -201,14 +201,14 @@ def gradient_traffic(gpu: GPU, model: Model, s: Parallelism) -> tuple[float, flo
     busy, wait = 0.0, 0.0
     for i, level in enumerate(gpu.network):
         words = 2 * (counts[i] * (params(model) - shared) + counts_together[i] * shared)
-        busy = max(busy, seconds_to_send(words, level.bytes_per_s, model, s))
+        busy = max(busy, seconds_to_send(words * model.words.gradients, level.bytes_per_s, s))
         wait += 2 * level.latency_s if together[i] > 1 else 0
     return busy, wait
 
 
-def seconds_to_send(words: float, bytes_per_s: float, model: Model, s: Parallelism) -> float:
-    """Seconds in which all GPUs send words at a level. Data sheets count both directions: half is there."""
-    return words * model.word_bytes / (s.n_gpu * bytes_per_s / 2)
+def seconds_to_send(moved: float, bytes_per_s: float, s: Parallelism) -> float:
+    """Seconds in which all GPUs send bytes at a level. Data sheets count both directions: half is there."""
+    return moved / (s.n_gpu * bytes_per_s / 2)
 
 
 # -------------------- one step
@@ -275,16 +275,17 @@ def attention_params(model: Model) -> int:
 
 def params(model: Model) -> int:
     """Parameters of all experts together, and of attention."""
-    mlps = 2 * model.d_model * model.d_ff * model.layers * model.experts
-    return mlps + attention_params(model)
+    return model.layers * model.experts * 2 * model.d_model * model.d_ff + attention_params(model)
 
 
 def memory(
     model: Model, dp: int, pp: int, ep: int, k: int, v: int = 1, zero_bubble: bool = False
 ) -> float:
     """Bytes in the whole cluster: weights in each replica, gradients and optimizer state, activations."""
-    d, f, w, kept = model.d_model, model.d_ff, model.word_bytes, model.extras.activation_memory
-    weights = params(model) * w * (dp + 4) + attention_params(model) * w * dp * (ep - 1)
+    d, f, kept = model.d_model, model.d_ff, model.extras.activation_memory
+    words, w = model.words, model.words.activations
+    weights = params(model) * (words.weights * dp + 4 * words.gradients)
+    weights += attention_params(model) * words.weights * dp * (ep - 1)
     if kept is None:
         return weights
     layer: float = w * (2 * d + 2 * f) + d  # bytes of a token
@@ -292,8 +293,8 @@ def memory(
         layer += 6 * w * d + d
         if kept == "full":
             layer += (2 * w + 1) * model.seq_len * d / 128  # the scores of heads of 128 channels
-    flying = 2 * pp - 1 if zero_bubble else pp + (pp - 1) / v if v > 1 else pp
-    flying = min(flying, k)  # microbatches at once
+    # microbatches at once
+    flying = min(k, 2 * pp - 1 if zero_bubble else pp + (pp - 1) / v if v > 1 else pp)
     tokens = model.batch_tokens / k
     if kept == "recompute":
         return weights + (w * d * model.layers * flying + layer * pp) * tokens

@@ -158,7 +158,7 @@ class TrainingStep:
         layer = dict.fromkeys(("arithmetic", "shared memory", "L2", "HBM", "latency"), 0.0)
         for count, d1, d2, tokens, gradient in layer_products(self.model, self.parallelism):
             product = matmul_breakdown(
-                self.gpu, d1, d2, tokens, gradient, word_bytes=self.model.word_bytes
+                self.gpu, d1, d2, tokens, gradient, word_bytes=self.model.words
             )
             times = {
                 "HBM": product.hbm_s,
@@ -200,7 +200,7 @@ class TrainingStep:
         took = traffic_by_level(self.gpu, load, float(self.n_gpu), interleaving=v, **split)
         waits = took.tensor_latency_s + took.point_to_point_latency_s + took.data_latency_s
         seconds = took.tensor_bandwidth_s, took.point_to_point_bandwidth_s, took.data_bandwidth_s
-        there_and_back = [2 * load.word_bytes * moved for moved in words]
+        there_and_back = [2 * w * u for w, u in zip(load.bytes_each, words, strict=True)]
         columns = (*there_and_back, *seconds, waits)
         return tuple(
             LevelTraffic(*(float(column[level, 0]) for column in columns))
@@ -343,7 +343,7 @@ def _matmul_s(gpu: GPU, model: Model, parallelism: Parallelism) -> float:
         "K": float(parallelism.microbatches),
     }
     layer = layer_seconds(
-        gpu, float(ds), float(fs), float(tokens), model.word_bytes, extras.forward_passes
+        gpu, float(ds), float(fs), float(tokens), model.words, extras.forward_passes
     )
     matmul = value_of(matmul_step_time(), **values, t_layer=layer)
     if extras.attention:

@@ -24,6 +24,7 @@ from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import BatchScaling, ShapeScaling
 from dmcore.models.model import Extras, Model
+from dmcore.models.words import Words
 from dmcore.simulator import ends
 from dmcore.simulator.search import NothingFitsError, smallest_cluster
 from dmcore.simulator.split import DEGREES
@@ -221,7 +222,7 @@ def sweep(
     aspect_ratio: float = 4,
     layer_law: ShapeScaling = "default",
     sparsity_law: ShapeScaling = "default",
-    word_bytes: int | None = None,
+    word_bytes: int | Words | None = None,
     extras: Extras | None = None,
     zero_bubble_latency: bool = False,
     min_utilization: float = 0.001,
@@ -239,8 +240,8 @@ def sweep(
         Time for a run, in the simulation's years of 3.154e7 s.
     d_models : iterable of int, optional
         Widths, in the order to go through; the paper's (:data:`D_MODELS`) by default.
-    word_bytes : int, optional
-        Bytes in a word; those of the GPU by default.
+    word_bytes : int or Words, optional
+        Bytes in a word, or by what the word is; those of the GPU by default.
     zero_bubble_latency : bool
         See :func:`~dmcore.simulator.step.training_step`.
     min_utilization : float

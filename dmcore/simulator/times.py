@@ -15,6 +15,7 @@ from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.hardware.gpu import GPU
 from dmcore.models import activation_memory, attention
 from dmcore.models.model import Extras, Model
+from dmcore.models.words import Words
 from dmcore.simulator.matmul import matmul_seconds
 from dmcore.simulator.pipeline import pipeline_time
 from dmcore.simulator.split import Parallelism
@@ -69,10 +70,10 @@ def cluster_memory() -> sp.Expr:
     Examples
     --------
     >>> cluster_memory()
-    N_DP*P*w_P + 4*P*w_P
+    N_DP*P*w_P + 4*P*w_G
     """
-    P, N_DP, w_P = symbols("P N_DP w_P")
-    return P * w_P * N_DP + 4 * P * w_P
+    P, N_DP, w_P, w_G = symbols("P N_DP w_P w_G")
+    return P * w_P * N_DP + 4 * P * w_G
 
 
 @cache
@@ -153,7 +154,7 @@ def score_kernels(extras: Extras) -> int:
 
 
 def layer_seconds(
-    gpu: GPU, ds: Any, fs: Any, tokens: Any, word_bytes: float, forward_passes: int = 1
+    gpu: GPU, ds: Any, fs: Any, tokens: Any, words: Words, forward_passes: int = 1
 ) -> Any:
     """Seconds of the matrix products of one MLP on shards of ds x fs; floats or arrays.
 
@@ -161,7 +162,7 @@ def layer_seconds(
     """
     rows, columns = np.stack([ds, fs]), np.stack([fs, ds])
     total = sum(
-        count * matmul_seconds(gpu, rows, columns, tokens, word_bytes, gradient)
+        count * matmul_seconds(gpu, rows, columns, tokens, words, gradient)
         for count, gradient in ((forward_passes + 1, False), (1, True))
     )
     return total[0] + total[1]
@@ -187,7 +188,7 @@ def attention_seconds(
     """Seconds of one layer's attention on one microbatch; degrees and tokens are floats or arrays."""
     ds, hs = model.d_model / slices_of_d, model.d_model / slices_of_f
     projections = sum(
-        count * matmul_seconds(gpu, d1, d2, tokens, model.word_bytes, gradient)
+        count * matmul_seconds(gpu, d1, d2, tokens, model.words, gradient)
         for count, d1, d2, gradient in _projections(ds, hs, model.extras.forward_passes)
     )
     scores = score_seconds(gpu, model, slices_of_d * slices_of_f, tokens)
@@ -225,8 +226,9 @@ def weight_bytes(model: Model, data: Any, expert: Any) -> Any:
     >>> f"{weight_bytes(Model(4096, 16384, 32, 256), 1.0, 1.0):.3g}"
     '4.29e+10'
     """
-    common = {"w_P": float(model.word_bytes), "N_DP": data}
-    total = value_of(cluster_memory(), P=float(model.params), **common)
+    common = {"w_P": float(model.words.weights), "N_DP": data}
+    held = {"P": float(model.params), "w_G": float(model.words.gradients)}
+    total = value_of(cluster_memory(), **held, **common)
     if model.extras.attention:
         again = float(model.attention_params)
         total = total + value_of(expert_replica_memory(), P_attention=again, N_EP=expert, **common)

@@ -33,6 +33,7 @@ from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import symbols
 from dmcore.hardware.gpu import GPU
 from dmcore.models.model import Model
+from dmcore.models.words import Words
 from dmcore.simulator import attention_messages
 
 __all__ = [
@@ -105,8 +106,10 @@ class TrafficLoad:
         All-reduces of each that follow one another.
     passed : float
         Numbers that the batch carries over one boundary between layers.
-    layers, params, word_bytes : float
+    layers, params : float
         Of the model.
+    words : Words
+        Bytes of each number.
     attention_params : float
         Those of the parameters whose gradients groups of experts sum up as well.
     """
@@ -117,8 +120,14 @@ class TrafficLoad:
     passed: float
     layers: float
     params: float
-    word_bytes: float
+    words: Words
     attention_params: float
+
+    @property
+    def bytes_each(self) -> tuple[float, float, float]:
+        """Bytes of a number of tensor, point-to-point and data traffic."""
+        activation = float(self.words.activations)
+        return activation, activation, float(self.words.gradients)
 
 
 @lru_cache(maxsize=256)
@@ -142,7 +151,7 @@ def load_of(model: Model) -> TrafficLoad:
         passed=model.d_model * tokens,
         layers=layers,
         params=float(model.params),
-        word_bytes=float(model.word_bytes),
+        words=model.words,
         attention_params=float(model.attention_params),
     )
 
@@ -233,8 +242,11 @@ def traffic_by_level(
 ) -> Traffic:
     """Seconds of each kind of traffic at each level, ``(levels, candidates)``. Checks nothing."""
     words, in_a_row = hand_overs(load, interleaving=interleaving, **degrees)
-    network = {"w": load.word_bytes, "N_GPU": n_gpu, "beta": _column(gpu, "bytes_per_s")}
-    tensor, passed, gradients = (value_of(hand_over_time(), u=u, **network) for u in words)
+    network = {"N_GPU": n_gpu, "beta": _column(gpu, "bytes_per_s")}
+    tensor, passed, gradients = (
+        value_of(hand_over_time(), u=u, w=w, **network)
+        for u, w in zip(words, load.bytes_each, strict=True)
+    )
     hop = _column(gpu, "latency_s")
     tensor_wait, passing_wait, data_wait = (
         value_of(hand_over_latency(), n_hand=count, ell_hop=hop) for count in in_a_row

@@ -24,6 +24,7 @@ from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import PASSES, SIMULATOR_YEAR_S, BatchLaw, ShapeLaw, effective_alpha
 from dmcore.models.model import Extras
+from dmcore.models.words import Words
 from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above, on_falling_fit
 from dmcore.simulator.step import TrainingStep
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
@@ -89,6 +90,8 @@ class Change:
         d_ff / d_model. Widths are chosen so that a layer keeps its parameters.
     seq_len : int
         Tokens in a sequence.
+    word_bytes : int or Words, optional
+        Bytes in a word, or by what the word is; those of the accelerator by default.
     extras : Extras
         What else is counted.
     zero_bubble_latency : bool
@@ -113,6 +116,7 @@ class Change:
     years: float = 0.25
     ratio: int = 4
     seq_len: int = 2048
+    word_bytes: int | Words | None = None
     extras: Extras = Extras()  # noqa: RUF009 (frozen)
     zero_bubble_latency: bool = False
     changes: int = 1
@@ -167,6 +171,7 @@ class Change:
             "d_models": tuple(int(width * scale) for width in widths),
             "aspect_ratio": self.ratio,
             "layer_law": self.depth,
+            "word_bytes": self.word_bytes,
             "extras": self.extras,
             "zero_bubble_latency": self.zero_bubble_latency,
         }
@@ -180,7 +185,8 @@ class Change:
         changed = self.applied_to(gpu)
         if self.sparse:
             return None
-        return float(limits.critical_compute(changed, **self.closed_form_arguments()))
+        laws = self.closed_form_arguments()
+        return float(limits.critical_compute(changed, word_bytes=self.word_bytes, **laws))
 
     def limit_flop(self, gpu: GPU | str = "H100 SXM") -> float | None:
         """T_limit with the change, FLOP; as :meth:`critical_flop`."""

@@ -20,6 +20,7 @@ from dmcore.algebra.tables import html_table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.variants import faster_memory, faster_network, lower_latency, with_words
 from dmcore.models.laws import ShapeLaw
+from dmcore.models.words import FP8_AS_TRAINED
 from dmcore.studies.change import BASELINE, MEASURES, Change, Outcome, swept, together
 
 __all__ = [
@@ -110,8 +111,15 @@ SCENARIOS: Mapping[str, Change] = MappingProxyType(
                 gpu=lower_latency(get_gpu("H100 SXM Infinite Network and LL"), 0.1),
             ),
             Change(
-                "8 bit, twice the peak",
-                "Half the bytes, twice the arithmetic.",
+                "FP8 as trained",
+                "Arithmetic and weights at 8 bit, at twice the peak; activations and gradients "
+                "between GPUs at 16 bit.",
+                gpu=partial(with_words, word_bytes=1),
+                word_bytes=FP8_AS_TRAINED,
+            ),
+            Change(
+                "every word 8 bit",
+                "Twice the peak as well, and half the bytes of everything, messages included.",
                 gpu=partial(with_words, word_bytes=1),
             ),
             Change(
