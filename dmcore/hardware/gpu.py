@@ -65,7 +65,7 @@ class GPU:
     sms : int
         Streaming multiprocessors.
     max_clock_hz : float
-        Highest clock, in Hz. "Peak" rates are at this clock.
+        The clock of the data sheet's peak, in Hz; a chip may boost higher. "Peak" rates are at this one.
     efficiency : float
         Share of the peak that long runs of large matrix products reach, in (0, 1].
     l2_bytes_per_s, l2_bytes : float

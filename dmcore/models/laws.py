@@ -284,7 +284,7 @@ def _batch_laws() -> tuple[BatchLaw, ...]:
 def _depth_laws() -> tuple[ShapeLaw, ...]:
     d, f = symbols("d f")
     power = sp.Rational("0.3751")
-    fit = sp.Rational("0.10056") * (d * f) ** power  # the paper's, to published models
+    fit = sp.Rational("0.10056") * (d * f) ** power  # to Hoffmann's shapes
     start = sp.Float(
         FF_RATIO * GPT3_WIDTH**2
     )  # as many layers there; exact roots are huge integers
