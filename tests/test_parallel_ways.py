@@ -13,7 +13,15 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks import network
 from dmcore.simulator import pipeline, traffic
 from dmcore.studies.ring import ring_all_reduce
-from dmcore.studies.schedule import idle_share, plain_schedule
+from dmcore.studies.schedule import (
+    Task,
+    enough_microbatches,
+    idle_share,
+    least_waiting_share,
+    plain_schedule,
+    waiting_share,
+    zero_bubble_schedule,
+)
 from dmcore.studies.slicing import Slicing, words_by_way
 
 DEGREES = st.integers(1, 4)
@@ -92,9 +100,58 @@ def test_schedule_is_possible(stages, microbatches):
         assert all(a.end <= b.start for a, b in pairwise(own))
 
 
+def test_a_backward_pass_takes_twice_as_long_as_a_forward():
+    assert (Task(0, 0, False, 3).end, Task(0, 0, True, 3).end) == (4, 5)
+
+
+TRANSFERS = st.sampled_from([Fraction(0), Fraction(1, 2), Fraction(1)])
+
+
+@given(st.integers(1, 4), st.integers(1, 8), st.integers(1, 3), TRANSFERS)
+def test_zero_bubble_schedule_is_possible(stages, microbatches, blocks, transfer):
+    turns = zero_bubble_schedule(stages, microbatches, blocks, transfer)
+    at = {(turn.kind, turn.block, turn.microbatch): turn for turn in turns}
+    assert len(at) == len(turns) == 3 * stages * blocks * microbatches
+    for (kind, block, microbatch), turn in at.items():
+        assert turn.stage == block % stages
+        on_the_way = transfer
+        if kind == "weights":
+            before, on_the_way = ("gradients", block, microbatch), 0
+        elif kind == "forward":
+            before = ("forward", block - 1, microbatch)
+        elif block + 1 < stages * blocks:
+            before = ("gradients", block + 1, microbatch)
+        else:
+            before, on_the_way = ("forward", block, microbatch), 0
+        assert before not in at or at[before].start + 1 + on_the_way <= turn.start
+    for stage in range(stages):
+        own = sorted(turn.start for turn in turns if turn.stage == stage)
+        assert all(b - a >= 1 for a, b in pairwise(own))
+
+
+@given(st.integers(1, 5), st.integers(1, 12), st.integers(1, 3), TRANSFERS)
+def test_nobody_waits_less_than_until_the_first_gradient(stages, microbatches, blocks, transfer):
+    drawn = waiting_share(zero_bubble_schedule(stages, microbatches, blocks, transfer))
+    values = {"N_PP": stages, "K": microbatches, "v": blocks, "x_transfer": float(transfer)}
+    least = evaluate(least_waiting_share(), values)
+    assert drawn >= least - 1e-12
+    if blocks == 1 or microbatches == 2 * stages:
+        assert drawn == pytest.approx(least, abs=1e-12)
+
+
+@pytest.mark.parametrize("transfer", [Fraction(0), Fraction(1, 2), Fraction(1)])
+@pytest.mark.parametrize("stages", [2, 3, 6])
+def test_one_microbatch_less_than_enough_waits(stages, transfer):
+    enough = int(evaluate(enough_microbatches(), N_PP=stages, x_transfer=float(transfer)))
+    assert waiting_share(zero_bubble_schedule(stages, enough, transfer=transfer)) == 0
+    assert waiting_share(zero_bubble_schedule(stages, enough - 1, transfer=transfer)) > 0
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [
+        (lambda: zero_bubble_schedule(2, 4, 0), "blocks"),
+        (lambda: zero_bubble_schedule(2, 4, transfer=-1), "transfer"),
         (lambda: Slicing(data=0), "data"),
         (lambda: list(ring_all_reduce(0)), "peers"),
         (lambda: plain_schedule(0, 4), "stages"),

@@ -230,6 +230,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("t_schedule", second, "time in which the batch passes through the pipeline"),
         ("x_bubble", one, "share of the time that a pipeline stage idles"),
         ("x_busy", one, "share of the time that a pipeline stage works"),
+        ("x_transfer", one, "time in transit of a microbatch, over its time in a block of layers"),
         ("B_cluster", byte, "bytes that the cluster must hold"),
         (
             "beta",
@@ -247,7 +248,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
 }
 # All symbols are positive but these.
 _ALLOWED = {
-    **dict.fromkeys(("alpha_b", "alpha_L", "n_out", "s_out"), "nonnegative"),
+    **dict.fromkeys(("alpha_b", "alpha_L", "n_out", "s_out", "x_transfer"), "nonnegative"),
     "alpha": "real",
 }
 
