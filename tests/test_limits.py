@@ -106,6 +106,22 @@ def test_latency_limit_is_the_formula_by_hand(alpha, t, ell, b_0) -> None:
     assert found == pytest.approx(latency_by_hand(alpha, t, ell, b_0), rel=1e-9)
 
 
+def test_gradients_of_replicas_counted_by_hand() -> None:
+    # 34 replicas of 100 stages of 90 nodes, as at the limit of the H100.
+    gpu, replicas, stages, nodes, params, batch = GPUS["H100 SXM"], 34, 100, 90, 2e12, 4e6
+    held = params / (nodes * stages)
+    averaging_s = 2 * held * 2 / (8 * gpu.inter_node_bytes_per_s / 2)
+    arithmetic_s = 6 * params * batch / (replicas * stages * nodes * 8 * gpu.peak_flop_per_s)
+    rate = {"G": 8, "C": 8 * gpu.peak_flop_per_s / 2, "w_P": 2}
+    rate["beta_net"] = gpu.inter_node_bytes_per_s
+    found = evaluate(composition.gradient_share(), rate, N_DP=replicas, b=batch)
+    assert found == pytest.approx(averaging_s / arithmetic_s)
+    assert found == pytest.approx(0.112, abs=0.001)
+    # One stage, and so few tokens that it is just kept busy: eleven times as long as the step.
+    least = composition.gradient_share_of_stages()
+    assert evaluate(least, N_PP=1, beta_hbm=3352, beta_net=100) == pytest.approx(11.17, abs=0.01)
+
+
 # ---------------------------------------------------------------------------------------- algebra
 
 
@@ -166,10 +182,18 @@ def test_changed_constants_are_undone() -> None:
     assert limits.critical_compute("H100 SXM") == pytest.approx(by_hand(GPUS["H100 SXM"]))
 
 
-@pytest.mark.parametrize("title", ["critical_derivation", "latency_derivation", "comparison"])
-def test_both_sides_of_every_step_have_one_unit(title: str) -> None:
+@pytest.mark.parametrize(
+    "steps",
+    [
+        limits.critical_derivation,
+        limits.latency_derivation,
+        limits.comparison,
+        composition.gradients_derivation,
+    ],
+)
+def test_both_sides_of_every_step_have_one_unit(steps) -> None:
     checked = 0
-    for step in getattr(limits, title)():
+    for step in steps():
         if not step.numbers_put_in:
             assert same_unit(step.equation.lhs, step.equation.rhs), step
             checked += 1

@@ -190,6 +190,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("N_PP", one, "pipeline-parallel degree"),
         ("N_EP", one, "expert-parallel degree"),
         ("v", one, "blocks of layers on each pipeline stage"),
+        ("x_gradients", one, "time to average gradients, over the arithmetic time of a step"),
     ),
     "One matmul of the simulator": (
         ("d_1", channel, "rows of the weight matrix: output channels"),

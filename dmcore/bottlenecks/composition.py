@@ -9,11 +9,15 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.symbols import symbols
-from dmcore.bottlenecks import critical_batch, latency, network
+from dmcore.bottlenecks import critical_batch, latency, memory_bandwidth, network
 from dmcore.models import laws
 
 __all__ = [
+    "gradient_share",
+    "gradient_share_of_stages",
+    "gradients_derivation",
     "largest_cluster",
     "largest_cluster_of_compute",
     "least_run_time_of_compute",
@@ -26,7 +30,9 @@ __all__ = [
 ]
 
 T, T_0, P, D, d, f, L, E = symbols("T T_0 P D d f L E")
-r, t, C, b, alpha = symbols("r t C b alpha")
+r, t, C, b, alpha, n = symbols("r t C b alpha n")
+N_DP, N_TP, N_PP, G, beta_net, w_P = symbols("N_DP N_TP N_PP G beta_net w_P")
+x_gradients = symbols("x_gradients")[0]
 
 
 def training_macs() -> sp.Expr:
@@ -135,3 +141,52 @@ def least_run_time_of_compute() -> sp.Expr:
     4*L_0*sqrt(T)*ell/b_0
     """
     return _grown(of_compute(latency.least_run_time()))
+
+
+def gradient_share() -> sp.Expr:
+    """Time in which replicas average their gradients, over the time of a step's arithmetic.
+
+    Each node sends about two numbers for each weight that it holds, one to sum and one to share. The
+    closed forms charge nothing for it.
+
+    Examples
+    --------
+    >>> gradient_share()
+    4*C*N_DP*w_P/(3*G*b*beta_net)
+    """
+    held, nodes = P / (N_TP * N_PP), N_DP * N_TP * N_PP
+    averaging = 2 * held * w_P / (G * beta_net / 2)
+    return averaging / (training_macs().subs(D, b) / (nodes * C))
+
+
+@cache
+def gradient_share_of_stages() -> sp.Expr:
+    """:func:`gradient_share` where each stage has the fewest tokens, so that only stages help.
+
+    Examples
+    --------
+    >>> gradient_share_of_stages()
+    beta_hbm/(3*N_PP*beta_net)
+    """
+    (replicas,) = sp.solve(sp.Eq(N_DP * N_PP, critical_batch.largest_batch_slicing()), N_DP)
+    rates = {C: memory_bandwidth.arithmetic_rate(), n: memory_bandwidth.nanobatch_of_hardware()}
+    return gradient_share().subs(N_DP, replicas).subs(rates)
+
+
+@cache
+def gradients_derivation() -> Derivation:
+    """The steps to what averaging gradients would add to a step.
+
+    Examples
+    --------
+    >>> gradients_derivation().result
+    beta_hbm/(3*N_PP*beta_net)
+    """
+    fewest = "at two nanobatches for each stage"
+    return Derivation(
+        "Averaging gradients",
+        (
+            Step.of("eq-gradients", x_gradients, gradient_share, "two numbers for each weight"),
+            Step.of("eq-gradients-stages", x_gradients, gradient_share_of_stages, fewest),
+        ),
+    )
