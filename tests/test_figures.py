@@ -19,6 +19,7 @@ import dmcore.chapters
 from dmcore.show import plots
 from dmcore.show.colors import COLORS
 from dmcore.show.labels import label_area, label_line, label_point
+from dmcore.studies.one_model import best_splits
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -121,6 +122,8 @@ ARGUMENTS = {
     "measured_runs.one_run": lambda module: [module.run_choices()["run"][0]],
     "measured_runs.steps_divided": lambda module: [module.run_choices()["run"][:4]],
     "parallelism.sliced": own,
+    "simulator.all_splits": lambda _: [[28.8, 29.0, 31.2, 60.0, 340.0], [1, 1, 1, 0, 0], 31.2],
+    "simulator.one_cluster": lambda _: [best_splits(low=20, high=20)[2**20]],
     "sweeps.ends": lambda _: [swept("V100 SXM", "A100 SXM", "H100 SXM")],
     "sweeps.gpus_needed": lambda _: [swept("V100 SXM", "A100 SXM", "H100 SXM")],
     "sweeps.mix": lambda _: [swept("H100 SXM", sparse=True)["H100 SXM"]],

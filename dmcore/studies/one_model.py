@@ -7,13 +7,12 @@ from functools import cache, lru_cache
 
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.symbols import symbols
-from dmcore.hardware.catalog import GPUS
-from dmcore.hardware.variants import custom_gpu
 from dmcore.models import laws
 from dmcore.models.model import Model
 from dmcore.simulator import pipeline, traffic
 from dmcore.simulator.search import NothingFitsError, best_parallelism
-from dmcore.simulator.step import TrainingStep
+from dmcore.simulator.split import Parallelism
+from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.times import arithmetic_time, cluster_memory, matmul_step_time
 
 __all__ = [
@@ -22,9 +21,8 @@ __all__ = [
     "best_splits",
     "causes",
     "equations",
+    "example",
     "in_full",
-    "in_words",
-    "with_hops",
 ]
 
 #: Width of GPT-3, the model of the chapter.
@@ -87,8 +85,8 @@ def best_splits(
 
     Examples
     --------
-    >>> [in_words(step) for step in best_splits("H100 SXM", 12288, 11, 11).values()]
-    ['32 tensor × 64 pipeline']
+    >>> [step.parallelism.tensor_parallel for step in best_splits("H100 SXM", 12288, 11, 11).values()]
+    [32]
     """
     shape = Model.from_laws(d_model)
     found: dict[int, TrainingStep] = {}
@@ -98,6 +96,26 @@ def best_splits(
         except NothingFitsError:
             continue
     return found
+
+
+@cache
+def example() -> TrainingStep:
+    """The step that the chapter takes apart: 64 nodes, split in a way that is neither silly nor the best.
+
+    Examples
+    --------
+    >>> round(example().step_s, 1)
+    31.2
+    """
+    split = Parallelism(
+        data=(1, 4),
+        slices_of_d=(2, 1),
+        slices_of_f=(2, 2),
+        pipeline=(2, 8),
+        microbatches=16,
+        interleaving=12,
+    )
+    return training_step("H100 SXM", Model.from_laws(WIDTH), split)
 
 
 def causes(step: TrainingStep) -> dict[str, float]:
@@ -113,41 +131,6 @@ def causes(step: TrainingStep) -> dict[str, float]:
         name: sum(step.parts[part] for part in parts) / step.step_s
         for name, parts in CAUSES.items()
     }
-
-
-def with_hops(hop_s: float, n_gpu: int, *, zero_bubble_latency: bool) -> TrainingStep:
-    """The fastest step on H100s whose network hops take that many seconds.
-
-    Examples
-    --------
-    >>> round(with_hops(10e-6, 4096, zero_bubble_latency=True).utilization, 3)
-    0.697
-    """
-    return best_parallelism(
-        custom_gpu(GPUS["H100 SXM"], ell_hop=hop_s),
-        Model.from_laws(WIDTH),
-        n_gpu,
-        zero_bubble_latency=zero_bubble_latency,
-    )
-
-
-def in_words(step: TrainingStep) -> str:
-    """The split of a step: its degrees that are more than one, as a product.
-
-    Examples
-    --------
-    >>> in_words(best_parallelism("H100 SXM", Model.from_laws(12288), 4096))
-    '2 data × 32 tensor × 64 pipeline'
-    """
-    split = step.parallelism
-    degrees = {
-        "data": split.data_parallel,
-        "tensor": split.tensor_parallel,
-        "pipeline": split.pipeline_parallel,
-        "expert": split.expert_parallel,
-    }
-    told = [f"{in_full(degree)} {name}" for name, degree in degrees.items() if degree > 1]
-    return " × ".join(told) or "one GPU"
 
 
 def in_full(number: int) -> str:
