@@ -137,7 +137,6 @@ def test_changes_are_applied_in_their_order_and_to_any_gpu() -> None:
 
 
 def test_closed_forms_take_laws_of_your_own_and_refuse_what_has_no_expression() -> None:
-    assert Change("", sparse=True).critical_flop() is None
     assert Change("", batch="none").critical_flop() < BASELINE.critical_flop()
     with pytest.raises(ValueError, match="must have an expression"):
         Change("", batch=lambda *_: 2048).critical_flop()
@@ -187,13 +186,16 @@ def test_two_changes_can_be_worth_more_than_their_sum(table) -> None:
 
 def test_latency_limit_is_close_above_the_last_run(table) -> None:
     for one in table:
-        if one.limit_flop is not None and not one.out_of_widths:
+        if not one.out_of_widths:
             assert 0.5 < one.last_run_flop / one.limit_flop < 1, one.change.name
 
 
-def test_what_is_unknown_infinite_or_unfinished_says_so(table) -> None:
-    assert table["experts"].critical_flop is None
-    assert table.gain("experts", "critical_flop") is None
+def test_what_is_infinite_or_unfinished_says_so(table) -> None:
+    assert table["experts"].critical_flop == pytest.approx(
+        limits.critical_compute(
+            "H100 SXM", duration_s=SIMULATOR_YEAR_S / 4, **own_laws(sparse=True)
+        )
+    )
     assert table["infinite network"].critical_flop == math.inf
     assert [one.change.name for one in table if one.out_of_widths] == ["192 layers, DeepSeek"]
 

@@ -150,6 +150,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("b", token, "batch size: tokens that are processed for one weight update"),
         ("b_0", token, "critical batch size at the reference compute"),
         ("b_crit", token, "critical batch size"),
+        ("b_dense", token, "batch size of a dense model of the same compute"),
         ("s", one, "steps: weight updates of a run"),
         ("s_min", one, "least steps to a given loss, with batches without bound"),
         ("D_min", token, "least tokens to a given loss, with tiny batches"),

@@ -343,7 +343,9 @@ class EffectiveAlpha:
     """Growth exponents of the simulation in training compute, as exact SymPy numbers.
 
     ``alpha`` is that of the batch less that of the layers, on which the closed forms depend; the last
-    two are the laws of a dense model with f = 4 d as functions of the training FLOP.
+    two are the laws of a model with f = 4 d as functions of the training FLOP. The batch of a sparse
+    model is the one over the root of its experts, which is what counts in the closed forms
+    (:mod:`dmcore.bottlenecks.experts`).
 
     Examples
     --------
@@ -362,8 +364,9 @@ class EffectiveAlpha:
 def effective_alpha(
     batch_scaling: str | BatchLaw = "default",
     depth_law: str | ShapeLaw | sp.Expr | int = "default",
+    sparse: bool = False,
 ) -> EffectiveAlpha:
-    """The exponents that the simulation's laws imply, rounding aside, for a dense model with f = 4 d.
+    """The exponents that the simulation's laws imply, rounding aside, for a model with f = 4 d.
 
     The layer law and P = 2 d f L give compute as a power of the width; that is solved for the width,
     and put back into the laws.
@@ -374,20 +377,26 @@ def effective_alpha(
         A law of :data:`BATCH_LAWS` by name, or one of your own.
     depth_law : str, ShapeLaw or sympy.Expr
         A law of :data:`DEPTH_LAWS` by name, or one of your own: a power of d and f, or a constant.
+    sparse : bool
+        Whether there are experts, as many as the paper's law says.
 
     Examples
     --------
     >>> effective_alpha().alpha_b, round(float(effective_alpha().alpha), 3)
     (1/6, 0.03)
+    >>> round(float(effective_alpha(sparse=True).alpha), 3)
+    0.051
     """
     d, f, L, P, T, E, S = symbols("d f L P T_FLOP E S")
-    dense = {f: FF_RATIO * d, E: 1}
-    depth = _expression("depth_law", depth_law, DEPTH_LAWS).subs(dense)
-    compute = training_flop().subs(P, parameters()).subs(dense).subs(L, depth)
+    usual = {f: FF_RATIO * d}
+    experts = SPARSITY_LAWS["default"].expression.subs(usual) if sparse else sp.Integer(1)
+    depth = _expression("depth_law", depth_law, DEPTH_LAWS).subs(usual)
+    compute = training_flop().subs(P, parameters()).subs({**usual, E: experts, L: depth})
     coefficient, power = sp.powsimp(sp.expand(compute)).as_independent(d)
     width = (T / coefficient) ** (1 / power.as_base_exp()[1])
     depth_of_compute = sp.powsimp(depth.subs(d, width))
-    batch = _expression("batch_scaling", batch_scaling, BATCH_LAWS).subs(E, 1) * S
+    batch = _expression("batch_scaling", batch_scaling, BATCH_LAWS) * S / sp.sqrt(E)
+    batch = sp.powsimp(sp.expand(batch.subs(E, experts.subs(d, width))))
 
     def exponent(law: sp.Expr) -> sp.Expr:
         return sp.simplify(T * sp.diff(sp.log(law), T))

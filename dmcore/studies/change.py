@@ -83,7 +83,7 @@ class Change:
     depth : str or ShapeLaw
         The law of the layers.
     sparse : bool
-        Whether models have experts, which the closed forms do not cover.
+        Whether models have experts.
     years : float
         Time for a run, in the simulation's years.
     ratio : int
@@ -178,20 +178,17 @@ class Change:
 
     def closed_form_arguments(self) -> dict[str, float]:
         """The arguments that both closed forms share with the change: laws and duration."""
-        return {**own_laws(self.batch, self.depth), "duration_s": self.years * SIMULATOR_YEAR_S}
+        laws = own_laws(self.batch, self.depth, self.sparse)
+        return {**laws, "duration_s": self.years * SIMULATOR_YEAR_S}
 
-    def critical_flop(self, gpu: GPU | str = "H100 SXM") -> float | None:
-        """T_crit with the change, FLOP; None for sparse models, which the closed form does not cover."""
+    def critical_flop(self, gpu: GPU | str = "H100 SXM") -> float:
+        """T_crit with the change, FLOP."""
         changed = self.applied_to(gpu)
-        if self.sparse:
-            return None
         laws = self.closed_form_arguments()
         return float(limits.critical_compute(changed, word_bytes=self.word_bytes, **laws))
 
-    def limit_flop(self, gpu: GPU | str = "H100 SXM") -> float | None:
-        """T_limit with the change, FLOP; as :meth:`critical_flop`."""
-        if self.sparse:
-            return None
+    def limit_flop(self, gpu: GPU | str = "H100 SXM") -> float:
+        """T_limit with the change, FLOP."""
         wait = closed_form_latency_s(self.applied_to(gpu))
         return float(limits.latency_limit(latency_s=wait, **self.closed_form_arguments()))
 
@@ -320,13 +317,13 @@ class Outcome:
     gpu: str | GPU = "H100 SXM"
 
     @cached_property
-    def critical_flop(self) -> float | None:
-        """T_crit of the closed form; None if it does not cover the change."""
+    def critical_flop(self) -> float:
+        """T_crit of the closed form."""
         return self.change.critical_flop(self.gpu)
 
     @cached_property
-    def limit_flop(self) -> float | None:
-        """T_limit of the closed form; None if it does not cover the change."""
+    def limit_flop(self) -> float:
+        """T_limit of the closed form."""
         return self.change.limit_flop(self.gpu)
 
     @property
@@ -391,7 +388,9 @@ def closed_form_latency_s(gpu: GPU) -> float:
 
 
 def own_laws(
-    batch_scaling: str | BatchLaw = "default", depth_law: str | ShapeLaw | sp.Expr = "default"
+    batch_scaling: str | BatchLaw = "default",
+    depth_law: str | ShapeLaw | sp.Expr = "default",
+    sparse: bool = False,
 ) -> dict[str, float]:
     """The simulator's laws in the closed forms' terms: alpha, and batch (tokens) and layers at 3e23 FLOP.
 
@@ -402,7 +401,7 @@ def own_laws(
     >>> {name: round(value, 3) for name, value in own_laws("none").items() if name == "alpha"}
     {'alpha': -0.136}
     """
-    laws = effective_alpha(batch_scaling, depth_law)
+    laws = effective_alpha(batch_scaling, depth_law, sparse)
     at_reference = {
         name: float(evaluate(law, dict.fromkeys(map(str, law.free_symbols), REFERENCE_COMPUTE)))
         for name, law in (

@@ -124,7 +124,7 @@ SCENARIOS: Mapping[str, Change] = MappingProxyType(
             ),
             Change(
                 "experts",
-                "Sparse models by the paper's law; the closed forms are of dense ones.",
+                "Sparse models, with as many experts as the paper's law says.",
                 sparse=True,
             ),
             together(
