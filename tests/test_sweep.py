@@ -92,13 +92,15 @@ def test_csv(h100, tmp_path):
     assert len(rows) == len(h100)
     assert [float(row["utilization"]) for row in rows] == h100.utilization.tolist()
     assert [int(row["n_gpu"]) for row in rows] == h100.n_gpu.tolist()
+    used = [float(row["utilization_at_deadline"]) for row in rows]
+    assert used == h100.utilization_at_deadline.tolist()
     assert {row["gpu"] for row in rows} == {"H100 SXM"}
 
 
 def test_shown(h100):
     assert "H100 SXM" in repr(h100)
     assert "31 runs" in repr(h100)
-    assert "linear scaling to 2e+28 FLOP" in repr(h100)
+    assert "linear scaling to 8.7e+28 FLOP" in repr(h100)
     page = h100._repr_html_()
     assert page.count("<tr>") == len(h100) + 1
     assert "196,608" in page

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -42,6 +42,7 @@ __all__ = [
     "level_sizes",
     "matmul_times",
     "ordered_factorizations",
+    "why_nothing_fits",
 ]
 
 Ints = NDArray[np.int64]
@@ -211,6 +212,34 @@ def candidates_of(gpu: GPU, model: Model, n_gpu: int) -> Candidates:
 def fits(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
     """Whether weights and optimizer state of so many replicas fit in a cluster's memory."""
     return _room(gpu, model, n_gpu, data) >= 0
+
+
+def why_nothing_fits(gpu: GPU, model: Model, n_gpu: int) -> str:
+    """What keeps every split of a step from a cluster, in words."""
+    one_replica = weight_bytes(model, 1.0, float(math.gcd(n_gpu, model.experts)))
+    if not fits(gpu, model, n_gpu, 1):
+        return (
+            f"memory: n_gpu must be at least {math.ceil(one_replica / gpu.hbm_bytes):,} to hold "
+            f"{one_replica / 1e9:,.4g} GB of weights and optimizer state, got {n_gpu:,}"
+        )
+    weights_only = replace(model, extras=replace(model.extras, activation_memory=None))
+    if model.extras.activation_memory and len(candidates_of(gpu, weights_only, n_gpu)):
+        return (
+            f"memory: {n_gpu:,} GPUs of {gpu.hbm_bytes / 1e9:g} GB hold the weights, but not the "
+            f"activations, with activation_memory {model.extras.activation_memory!r}"
+        )
+    roomy = replace(gpu, hbm_bytes=math.inf)
+    if len(fitting := candidates_of(roomy, model, n_gpu)):
+        return (
+            f"memory: {n_gpu:,} GPUs divide the model and the batch only with {fitting.data.min():,} "
+            f"or more replicas of its weights, which {gpu.hbm_bytes / 1e9:g} GB a GPU do not hold"
+        )
+    return (
+        f"divisibility: n_gpu must be a product of degrees that divide d_model {model.d_model} and "
+        f"d_ff {model.d_ff} (tensor), the batch of {model.batch_tokens} tokens (data), the "
+        f"{model.layers} layers (pipeline) and experts {model.experts} (expert), with at least one "
+        f"token for each microbatch and expert, got {n_gpu:,}"
+    )
 
 
 def _room(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,15 +41,15 @@ from dmcore.simulator.candidates import (
     candidates_of,
     count_layouts,
     degrees_of,
-    fits,
     layouts_of,
     level_sizes,
     matmul_times,
     ordered_factorizations,
+    why_nothing_fits,
 )
 from dmcore.simulator.split import DEGREES, Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
-from dmcore.simulator.times import arithmetic_time, step_seconds, weight_bytes
+from dmcore.simulator.times import arithmetic_time, step_seconds
 from dmcore.simulator.traffic import load_of
 
 __all__ = [
@@ -94,14 +94,30 @@ class BestParallelism(TrainingStep):
 def fastest(
     gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
 ) -> tuple[Parallelism | None, int]:
-    """The first parallelism in the module's order, if it takes at most ``cutoff_s``, and how many were timed.
+    """The first parallelism in that order, if it takes at most ``cutoff_s``, and how many were timed."""
+    found, timed = _quickest(gpu, model, n_gpu, cutoff_s, zero_bubble_latency)
+    return _first_of(found), timed
+
+
+def least_seconds(
+    gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
+) -> float:
+    """Seconds of a step in that parallelism, infinite if none takes at most ``cutoff_s``."""
+    found, _ = _quickest(gpu, model, n_gpu, cutoff_s, zero_bubble_latency)
+    return min((float(some.step_s.min()) for some in found if len(some)), default=math.inf)
+
+
+def _quickest(
+    gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
+) -> tuple[list[_Timed], int]:
+    """Layouts among which the fastest are, and how many were timed.
 
     Candidates are timed in order of their bound; those whose bound is above the best time so far cannot
     win and are dropped.
     """
     candidates = candidates_of(gpu, model, n_gpu)
     if not len(candidates):
-        return None, 0
+        return [], 0
     least = least_traffic(gpu, model, n_gpu, candidates)
     if cutoff_s < math.inf:
         matmul = matmul_bound(gpu, model, n_gpu, candidates)
@@ -109,7 +125,7 @@ def fastest(
         possible = bound <= cutoff_s * _ROUNDING
         candidates, least = candidates.take(possible), least.take(possible)
         if not len(candidates):
-            return None, 0
+            return [], 0
     matmul = matmul_times(gpu, model, candidates)
     bound = lower_bound(candidates, least, matmul, zero_bubble_latency)
     order = np.argsort(bound, kind="stable")
@@ -124,7 +140,7 @@ def fastest(
         close.append(found.take(found.step_s <= best_s * EQUAL))
         timed += len(found)
         rows = max(1, _LAYOUTS_AT_ONCE * len(now) // len(found))
-    return _first_of(close), timed
+    return close, timed
 
 
 def _first_of(found: Sequence[_Timed]) -> Parallelism | None:
@@ -313,7 +329,7 @@ def best_parallelism(
     _check_exact(model)
     winner, timed = fastest(gpu, model, n_gpu, math.inf, zero_bubble_latency)
     if winner is None:
-        raise NothingFitsError(_why_nothing_fits(gpu, model, n_gpu))
+        raise NothingFitsError(why_nothing_fits(gpu, model, n_gpu))
     step = training_step(gpu, model, winner, zero_bubble_latency=zero_bubble_latency)
     candidates = degrees_of(candidates_of(gpu, model, n_gpu))
     return BestParallelism(
@@ -421,30 +437,3 @@ def _check_exact(model: Model) -> None:
     for name, (size, largest) in sizes.items():
         if size > largest:
             raise ValueError(f"{name} must be at most {largest} for exact results, got {size}")
-
-
-def _why_nothing_fits(gpu: GPU, model: Model, n_gpu: int) -> str:
-    one_replica = weight_bytes(model, 1.0, float(math.gcd(n_gpu, model.experts)))
-    if not fits(gpu, model, n_gpu, 1):
-        return (
-            f"memory: n_gpu must be at least {math.ceil(one_replica / gpu.hbm_bytes):,} to hold "
-            f"{one_replica / 1e9:,.4g} GB of weights and optimizer state, got {n_gpu:,}"
-        )
-    weights_only = replace(model, extras=replace(model.extras, activation_memory=None))
-    if model.extras.activation_memory and len(candidates_of(gpu, weights_only, n_gpu)):
-        return (
-            f"memory: {n_gpu:,} GPUs of {gpu.hbm_bytes / 1e9:g} GB hold the weights, but not the "
-            f"activations, with activation_memory {model.extras.activation_memory!r}"
-        )
-    roomy = replace(gpu, hbm_bytes=math.inf)
-    if len(fitting := candidates_of(roomy, model, n_gpu)):
-        return (
-            f"memory: {n_gpu:,} GPUs divide the model and the batch only with {fitting.data.min():,} "
-            f"or more replicas of its weights, which {gpu.hbm_bytes / 1e9:g} GB a GPU do not hold"
-        )
-    return (
-        f"divisibility: n_gpu must be a product of degrees that divide d_model {model.d_model} and "
-        f"d_ff {model.d_ff} (tensor), the batch of {model.batch_tokens} tokens (data), the "
-        f"{model.layers} layers (pipeline) and experts {model.experts} (expert), with at least one "
-        f"token for each microbatch and expert, got {n_gpu:,}"
-    )

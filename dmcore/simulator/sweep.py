@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ class Sweep:
         Each run's step with its full breakdown.
     ended_by : str
         Why there are no more runs; empty if all widths were done.
+    duration_years : float
+        Time for a run, in the simulation's years.
 
     Examples
     --------
@@ -107,21 +110,52 @@ class Sweep:
     zero_bubble: NDArray[np.bool_]
     steps: tuple[TrainingStep, ...]
     ended_by: str = ""
+    duration_years: float = 0.25
 
     @classmethod
-    def from_steps(cls, gpu: GPU, steps: Sequence[TrainingStep], ended_by: str = "") -> Sweep:
+    def from_steps(
+        cls,
+        gpu: GPU,
+        steps: Sequence[TrainingStep],
+        ended_by: str = "",
+        duration_years: float = 0.25,
+    ) -> Sweep:
         """The sweep of those steps, in their order."""
-        columns: dict[str, Any] = {}
+        columns: dict[str, Any] = {"ended_by": ended_by, "duration_years": duration_years}
         for name in cls.column_names():
             columns[name] = _column([_figure(step, name) for step in steps], _DTYPES.get(name))
-        return cls(gpu=gpu, steps=tuple(steps), ended_by=ended_by, **columns)
+        return cls(gpu=gpu, steps=tuple(steps), **columns)
 
     @classmethod
     def column_names(cls) -> tuple[str, ...]:
         """Names of the arrays."""
-        return tuple(
-            field.name for field in fields(cls) if field.name not in ("gpu", "steps", "ended_by")
-        )
+        others = ("gpu", "steps", "ended_by", "duration_years")
+        return tuple(field.name for field in fields(cls) if field.name not in others)
+
+    @cached_property
+    def utilization_at_deadline(self) -> Floats:
+        """Share of the peak on the cluster that ends each run exactly at its deadline.
+
+        Such a cluster lies between two of experts * m * 2**i GPUs with m = 1, 3, 5, 7, 9: see
+        :mod:`.deadline`. nan where there is none.
+        """
+        return ends.utilizations(self)[0]
+
+    @cached_property
+    def end(self) -> ends.End:
+        """Where linear scaling ends at the deadline; see :mod:`.ends`."""
+        return ends.at_the_deadline(self)
+
+    @cached_property
+    def end_range(self) -> ends.End:
+        """The same, with ``low`` and ``high`` over other sets of clusters as well, in twice the time.
+
+        Examples
+        --------
+        >>> str(sweep("H100 SXM").end_range)
+        '8.7 × 10²⁸ FLOP (8.7 × 10²⁸ to 1.7 × 10²⁹)'
+        """
+        return ends.at_the_deadline(self, all_sets=True)
 
     @property
     def linear_scaling_end(self) -> float | None:
@@ -135,16 +169,13 @@ class Sweep:
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("gpu", *self.column_names()))
-        for row in self._rows():
-            writer.writerow((self.gpu.name, *row))
+        writer.writerow(("gpu", *self.column_names(), "utilization_at_deadline"))
+        for step, used in zip(self.steps, self.utilization_at_deadline.tolist(), strict=True):
+            row = (_figure(step, name) for name in self.column_names())
+            writer.writerow((self.gpu.name, *row, used))
         if path is not None:
             Path(path).write_text(text.getvalue(), encoding="utf-8")
         return text.getvalue()
-
-    def _rows(self) -> Iterator[list[Any]]:
-        for step in self.steps:
-            yield [_figure(step, name) for name in self.column_names()]
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -152,9 +183,8 @@ class Sweep:
     def __repr__(self) -> str:
         if not len(self):
             return f"<Sweep on {self.gpu.name}: no runs; {self.ended_by}>"
-        end = self.linear_scaling_end
-        if end is not None:
-            scaling = f"linear scaling to {end:.2g} FLOP"
+        if self.end.flop is not None:
+            scaling = f"linear scaling to {self.end.flop:.2g} FLOP"
         else:
             scaling = f"linear scaling {'never' if ends.never_linear(self) else 'throughout'}"
         return (
@@ -293,7 +323,7 @@ def sweep(
             ended_by = f"d_model {d_model}: utilization {step.utilization:.2g}"
             break
         steps.append(step)
-    return Sweep.from_steps(gpu, steps, ended_by)
+    return Sweep.from_steps(gpu, steps, ended_by, duration_years)
 
 
 def _watched(widths: Sequence[int], show: bool) -> Iterator[int]:
