@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dmcore.algebra.expressions import evaluate, value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
-from dmcore.bottlenecks import latency, limits, network
+from dmcore.bottlenecks import latency, limits, memory_bandwidth, network
 from dmcore.bottlenecks.critical_batch import (
     REFERENCE_BATCH_TOKENS,
     REFERENCE_COMPUTE,
@@ -26,6 +26,7 @@ from dmcore.bottlenecks.critical_batch import (
 )
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
+from dmcore.hardware.variants import closed_form_values
 from dmcore.models import attention
 from dmcore.models.model import Extras
 from dmcore.simulator import attention_messages
@@ -63,8 +64,9 @@ class Correction(Change):
     ----------
     exact_words : bool
         Count every all-reduced word, as the simulator does (closed form).
-    whole_memory_bandwidth : bool
-        Count all of the memory bandwidth, as the simulator does (closed form).
+    sum_bytes : int, optional
+        Count all of the memory bandwidth, as the simulator does, and each byte that weights and the
+        sums of their gradients move, if a sum has so many (closed form).
     useful_rate : bool
         Count with the arithmetic rate that long products reach, as the simulator does (closed form).
     anchored_in_flop : bool
@@ -78,7 +80,7 @@ class Correction(Change):
 
     _: KW_ONLY
     exact_words: bool = False
-    whole_memory_bandwidth: bool = False
+    sum_bytes: int | None = None
     useful_rate: bool = False
     anchored_in_flop: bool = False
 
@@ -90,7 +92,7 @@ class Correction(Change):
     @property
     def changes_closed_forms(self) -> bool:
         """Whether it is one of the closed forms, which know neither memory nor schedules."""
-        rates = self.exact_words or self.whole_memory_bandwidth or self.useful_rate
+        rates = self.exact_words or self.sum_bytes is not None or self.useful_rate
         more = self.extras.attention or self.extras.forward_passes > 1
         return rates or more or self.anchored_in_flop
 
@@ -116,14 +118,15 @@ CORRECTIONS: tuple[Correction, ...] = (
     Correction("activations kept", extras=Extras(activation_memory="full")),
     Correction("activations recomputed", extras=Extras(activation_memory="recompute")),
     Correction("every word counted", exact_words=True),
-    Correction("all memory bandwidth", whole_memory_bandwidth=True),
+    Correction("memory counted, 16-bit sums", sum_bytes=2),
+    Correction("memory counted, 32-bit sums", sum_bytes=4),
     Correction("useful rate", useful_rate=True),
     Correction(
         "all, nothing recomputed",
         extras=Extras(attention=True, activation_memory="selective"),
         zero_bubble_latency=True,
         exact_words=True,
-        whole_memory_bandwidth=True,
+        sum_bytes=2,
         useful_rate=True,
         anchored_in_flop=True,
     ),
@@ -263,9 +266,10 @@ def critical_flop(gpu: GPU | str, correction: Correction = BASELINE) -> float:
         raise ValueError(f"gpu must have a finite network, got {gpu.name!r}")
     if correction.useful_rate:
         gpu = replace(gpu, max_clock_hz=gpu.useful_clock_hz, efficiency=1.0)
-    if correction.whole_memory_bandwidth:  # the closed form takes half of what it is given
-        gpu = replace(gpu, hbm_bytes_per_s=2 * gpu.hbm_bytes_per_s)
     known = {**_known(correction), **limits.node_rates(gpu)}
+    if correction.sum_bytes is not None:
+        figures = {**closed_form_values(gpu), "w_G": correction.sum_bytes}
+        known["n"] = _value(memory_bandwidth.counted_nanobatch(), figures)
     attended = correction.extras.attention
     waste = _waste(attended, correction.exact_words)
     low, high = 1.0, 1e12  # channels; waste grows with the width
