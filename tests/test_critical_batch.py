@@ -16,7 +16,7 @@ from dmcore.algebra.symbols import same_unit, symbols, token, unit_of
 from dmcore.bottlenecks import critical_batch
 from dmcore.chapters import critical_batch as figures
 from dmcore.evidence.training_runs import RUNS_WITH_BATCH
-from dmcore.models.laws import BATCH_LAWS
+from dmcore.models.laws import BATCH_LAWS, effective_alpha
 from dmcore.show.plots import draw_explorer
 
 batches = st.floats(1e3, 1e10)
@@ -50,6 +50,21 @@ def test_doubling_saves_steps_below_and_wastes_tokens_above(share, steps, tokens
     D = evaluate(critical_batch.tokens_of_batch(), b=both, b_crit=1, D_min=1)
     assert s[1] / s[0] == pytest.approx(steps, rel=1e-5)
     assert D[1] / D[0] == pytest.approx(tokens, rel=1e-5)
+
+
+@given(gradient=batches, noise=batches, b=batches)
+def test_best_step_of_a_noisy_gradient(gradient: float, noise: float, b: float) -> None:
+    """No other rate gains more, and the share of the gain is 1 / (1 + b_crit / b)."""
+    known = {"h_grad": gradient, "h_noise": noise, "b": b, "gamma": 1.0}
+    best = evaluate(critical_batch.best_rate(), known)
+    assert best == pytest.approx(1 / (gradient + noise / b))
+    gains = [
+        evaluate(critical_batch.step_gain(), known, epsilon=share * best) for share in (0.9, 1, 1.1)
+    ]
+    assert max(gains) == gains[1]
+    critical = evaluate(critical_batch.noise_scale(), h_grad=gradient, h_noise=noise)
+    share = evaluate(critical_batch.gain_share(), h_grad=gradient, h_noise=noise, b=b)
+    assert share == pytest.approx(1 / (1 + critical / b))
 
 
 def test_tradeoff_is_the_published_relation() -> None:
@@ -93,7 +108,38 @@ def test_exponents_below_zero_are_refused_by_name(law: str) -> None:
         evaluate(expr, {**values, exponent: -0.1})
 
 
+@given(T=computes, power=exponents)
+def test_law_in_tokens_has_half_the_power_in_compute(T: float, power: float) -> None:
+    known = {"b_0": 4e6, "alpha_D": power}
+    tokens, start = math.sqrt(20 * T / 3), math.sqrt(20 * 3e23 / 3)
+    in_tokens = evaluate(critical_batch.token_law(), known, D=tokens, D_0=start)
+    in_compute = evaluate(critical_batch.token_law_of_compute(), known, T=T, T_0=3e23)
+    assert in_tokens == pytest.approx(in_compute)
+    assert in_compute == pytest.approx(4e6 * (T / 3e23) ** (power / 2))
+
+
+def test_measured_law_starts_at_the_papers_batch() -> None:
+    law = critical_batch.measured_law()
+    assert law(3e23) == 2048
+    found = effective_alpha(law)
+    assert float(found.alpha_b) == 0.235
+    (T,) = symbols("T_FLOP")
+    tokens = float(found.batch_of_compute.subs(T, 1e28))
+    assert tokens == pytest.approx(2**22 * (1e28 / 3e23) ** 0.235)
+    # the tokens of a sparse model of the same compute are more by the root of its sparsity
+    E, S = symbols("E S")
+    known = {T: 1e24, S: 1}
+    grown = law.expression.subs(known).subs(E, 16) / law.expression.subs(known).subs(E, 1)
+    assert float(grown) == pytest.approx(4**0.47)
+
+
 # ------------------------------------------------------------------------------------- the cutting
+
+
+@given(transfer=st.floats(0, 100))
+def test_microbatches_fill_a_round(transfer: float) -> None:
+    count = evaluate(critical_batch.microbatches_per_stage(), x_transfer=transfer)
+    assert count == pytest.approx(1 + transfer)
 
 
 def test_a_slice_holds_two_nanobatches() -> None:
@@ -124,7 +170,7 @@ def test_both_sides_of_every_step_have_one_unit(title: str) -> None:
     for step in derivation:
         assert same_unit(step.equation.lhs, step.equation.rhs), step
     units = {step.label: unit_of(step.equation.rhs) for step in derivation}
-    for label in ("eq-batch-law", "eq-microbatches", "eq-critical-batch", "eq-tokens-of-batch"):
+    for label in ("eq-batch-law", "eq-microbatches", "eq-noise-scale", "eq-tokens-of-batch"):
         assert units.get(label, token) == token
     for label in ("eq-layer-law", "eq-batch-slicing", "eq-steps-of-batch"):
         assert units.get(label, 1) == 1
@@ -136,6 +182,8 @@ def test_both_sides_of_every_step_have_one_unit(title: str) -> None:
 def test_figures_tell_their_numbers() -> None:
     assert "both are 2" in figures.tradeoff().alt
     assert "With 6 it computes in all" in figures.two_microbatches().alt
+    told = figures.experiment([10, 100, math.inf], [2000, 220, 20], 1000).alt
+    assert "2,000 at 10, 220 at 100." in told
     alt = figures.batch_laws().alt
     for run in RUNS_WITH_BATCH:
         assert run.name in alt
@@ -143,7 +191,7 @@ def test_figures_tell_their_numbers() -> None:
 
 def test_explorer_starts_at_the_anchor_and_draws_every_law() -> None:
     explorer = figures.batch_laws_explorer()
-    assert len(explorer.curves) == 1 + len(BATCH_LAWS)
+    assert len(explorer.curves) == 2 + len(BATCH_LAWS)
     yours = explorer.curves[0].expr
     values = explorer.with_values({"alpha_b": 0.4})
     needed = {name: values[name] for name in ("T_0", "b_0", "alpha_b")}

@@ -154,10 +154,17 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("s", one, "steps: weight updates of a run"),
         ("s_min", one, "least steps to a given loss, with batches without bound"),
         ("D_min", token, "least tokens to a given loss, with tiny batches"),
+        ("epsilon", one, "learning rate of a step"),
+        ("gamma", one, "squared length of the gradient of the loss"),
+        ("h_grad", one, "curvature along the gradient, times its squared length"),
+        ("h_noise", token, "the same for the noise of the gradient of one token"),
+        ("x_gain", one, "gain of a step over that with a batch without bound"),
+        ("D_0", token, "training tokens of a run at the reference compute"),
         ("n", token, "nanobatch: tokens that a node applies its weights to at a time"),
         ("K", one, "microbatches that follow each other through a pipeline in a step"),
         ("alpha_b", one, "exponent of batch growth"),
         ("alpha_L", one, "exponent of depth growth"),
+        ("alpha_D", one, "exponent of batch growth in training tokens"),
         ("alpha", one, "exponent of batch growth less that of depth"),
     ),
     "A node of the closed forms": (
@@ -192,6 +199,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("N_EP", one, "expert-parallel degree"),
         ("v", one, "blocks of layers on each pipeline stage"),
         ("x_gradients", one, "time to average gradients, over the arithmetic time of a step"),
+        ("K_stage", one, "microbatches under way for each pipeline stage"),
     ),
     "One matmul of the simulator": (
         ("d_1", channel, "rows of the weight matrix: output channels"),
@@ -250,7 +258,9 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
 }
 # All symbols are positive but these.
 _ALLOWED = {
-    **dict.fromkeys(("alpha_b", "alpha_L", "n_out", "s_out", "x_transfer"), "nonnegative"),
+    **dict.fromkeys(
+        ("alpha_b", "alpha_L", "alpha_D", "n_out", "s_out", "x_transfer"), "nonnegative"
+    ),
     "alpha": "real",
 }
 

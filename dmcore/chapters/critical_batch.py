@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch as model
+from dmcore.bottlenecks.memory_bandwidth import node_nanobatch_tokens
 from dmcore.chapters.common import FLOP, compute_axis, sliders
 from dmcore.evidence.training_runs import RUNS_WITH_BATCH
 from dmcore.models import laws
@@ -21,8 +23,9 @@ from dmcore.show.explorer import Readout as Number
 from dmcore.show.labels import label_line, label_point
 from dmcore.show.plots import SvgFigure, canvas, panels
 
-__all__ = ["batch_laws", "batch_laws_explorer", "tradeoff", "two_microbatches"]
+__all__ = ["batch_laws", "batch_laws_explorer", "experiment", "tradeoff", "two_microbatches"]
 
+_LAWS = (*laws.BATCH_LAWS.values(), model.measured_law())
 _BATCH = Axis("batch", 4e4, 4e8, "tokens", log=True)
 _TOKENS = Axis("batch", 1e6, 1e10, "tokens", log=True)
 
@@ -48,6 +51,31 @@ def tradeoff() -> SvgFigure:
             label_line(axes, batch, values, text, color)
         axes.plot([critical], [2], "o", color=INK, markersize=5)
         label_point(axes, critical, 2, "critical batch:\nboth are 2", INK)
+        return finish()
+
+
+def experiment(batches: Sequence[float], steps: Sequence[float], critical: float) -> SvgFigure:
+    """Steps counted in the chapter's experiment against the batch, the last one without bound.
+
+    The curve is that of the derivation, for the fewest steps counted and a critical batch.
+    """
+    counted = list(zip(batches[:-1], steps[:-1], strict=True))
+    told = ", ".join(f"{count:,.0f} at {batch:,.0f}" for batch, count in counted)
+    alt = (
+        f"Steps until the experiment has learned, against the examples in a batch: {told}. They lie on a "
+        f"curve that falls in proportion to the batch up to about {readable(critical, 2)} examples and is "
+        f"flat at {readable(steps[-1], 2)} steps from there on."
+    )
+    x = Axis("examples in a batch", 5, 2e5, log=True)
+    size = np.geomspace(x.low, x.high, 81)
+    curve = evaluate(model.steps_of_batch(), b=size, b_crit=critical, s_min=steps[-1])
+    with canvas(alt, x, Axis("steps", 10, 5000, log=True), height=3.0) as (axes, finish):
+        axes.plot(size, curve, color=COLORS[0])
+        axes.plot(size, steps[-1] * critical / size, color=INK, linestyle="--", linewidth=1)
+        axes.axhline(steps[-1], color=INK, linestyle="--", linewidth=1)
+        for batch, count in counted:
+            axes.plot([batch], [count], "o", color=INK, markersize=5)
+            label_point(axes, batch, count, f"{count:,.0f}", INK)
         return finish()
 
 
@@ -97,10 +125,7 @@ def batch_laws() -> SvgFigure:
         f"{run.name} {readable(run.largest_batch, 2)} at {readable(run.flop, 2)} FLOP"
         for run in RUNS_WITH_BATCH
     )
-    ends = {
-        law.label: float(_tokens(law).subs(symbols("T")[0], 1e31 * FLOP))
-        for law in laws.BATCH_LAWS.values()
-    }
+    ends = {law.label: float(_tokens(law).subs(symbols("T")[0], 1e31 * FLOP)) for law in _LAWS}
     reached = ", ".join(f"{label} {readable(end, 2)}" for label, end in ends.items())
     alt = (
         f"Batch in tokens against training compute. At 10³¹ FLOP the laws give: {reached}. "
@@ -108,31 +133,53 @@ def batch_laws() -> SvgFigure:
     )
     with canvas(alt, explorer.x, explorer.y, height=3.7) as (axes, finish):
         xs = explorer.x_values() / explorer.x.per_unit
-        for name, law in laws.BATCH_LAWS.items():
+        for law in _LAWS:
             ys = explorer.along_x(_tokens(law), explorer.defaults())
-            axes.plot(xs, ys, color=BATCH_LAWS[name])
-            label_line(axes, xs, ys, law.label, BATCH_LAWS[name])
+            axes.plot(xs, ys, color=BATCH_LAWS[law.name])
+            label_line(axes, xs, ys, law.label, BATCH_LAWS[law.name])
         for run in RUNS_WITH_BATCH:
-            axes.plot([run.flop], [run.largest_batch], "o", color=INK, markersize=4)
+            sparse = run.sparsity > 1
+            axes.plot(
+                [run.flop],
+                [run.largest_batch],
+                "o",
+                color=INK,
+                markersize=4,
+                fillstyle="none" if sparse else "full",
+            )
             label_point(axes, run.flop, run.largest_batch, run.name, INK)
+            if sparse:
+                axes.plot(
+                    [run.flop] * 2,
+                    [run.largest_batch, run.dense_batch],
+                    ":",
+                    color=INK,
+                    linewidth=1,
+                )
+                axes.plot(
+                    [run.flop], [run.dense_batch], "o", color=INK, markersize=4, fillstyle="none"
+                )
         return finish()
 
 
 def batch_laws_explorer() -> Explorer:
     """The batch law of the closed forms, with its two numbers on sliders, beside the simulator's."""
     batch, exponent = sliders("b_0 alpha_b")
+    batch = replace(batch, label="Batch at 3 × 10²³ FLOP")
+    b, n = symbols("b n")
+    found = {b: _batch_at(1e28), n: node_nanobatch_tokens("H100 SXM")}
     return Explorer(
         name="batch-laws",
         title="How the batch grows with compute",
-        alt="Batch in tokens against training compute: a power law to choose, and three fixed laws",
+        alt="Batch in tokens against training compute: a power law to choose, and four fixed laws",
         x_symbol="T",
         x=compute_axis(1e22, 1e32),
         y=_TOKENS,
         curves=(
             Curve(model.batch_law(), "your law", color=COLORS[5]),
             *(
-                Curve(_tokens(law), law.label, dashed=True, color=BATCH_LAWS[name])
-                for name, law in laws.BATCH_LAWS.items()
+                Curve(_tokens(law), law.label, dashed=True, color=BATCH_LAWS[law.name])
+                for law in _LAWS
             ),
         ),
         controls=(batch, replace(exponent, default=0.1)),
@@ -140,6 +187,7 @@ def batch_laws_explorer() -> Explorer:
         readouts=(
             Number("Batch at 10²⁸ FLOP", _batch_at(1e28), "million tokens", 1e6),
             Number("Batch at 10³¹ FLOP", _batch_at(1e31), "million tokens", 1e6),
+            Number("Parts for H100s at 10²⁸ FLOP", model.largest_batch_slicing().subs(found)),
         ),
         # In words the laws are anchored at 3e23 FLOP, so here a MAC counts as two of them.
         constants={"T_0": model.REFERENCE_COMPUTE * FLOP},

@@ -114,7 +114,7 @@ def latency_shares(gpu: str = "H100 SXM") -> SvgFigure:
         start = 0.0
         for length, text, color in parts:
             bottom.barh(0, length, 0.6, left=start, color=color, alpha=0.45)
-            middle = {"ha": "center", "va": "center"}
+            middle: dict[str, Any] = {"ha": "center", "va": "center"}
             bottom.text(start + length / 2, 0, f"{text}\n{readable(length)} µs", **middle)
             start += length
         bottom.set_xlim(0, whole)

@@ -55,6 +55,8 @@ class TrainingRun:
         Parameters and training tokens, where the source tells them.
     batch_tokens : float or None
         Tokens in the largest batch of the run, which need not be the critical one.
+    sparsity : float
+        All parameters over those that one token uses; 1 for a dense model.
     estimated : bool
         Whether the compute is an outsider's estimate rather than its makers' figure.
     landmark : bool
@@ -78,11 +80,12 @@ class TrainingRun:
     params: float | None = None
     tokens: float | None = None
     batch_tokens: float | None = None
+    sparsity: float = 1.0
     estimated: bool = False
     landmark: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("year", "flop", "params", "tokens", "batch_tokens"):
+        for name in ("year", "flop", "params", "tokens", "batch_tokens", "sparsity"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name), finite=True)
         if not self.source:
@@ -105,6 +108,17 @@ class TrainingRun:
         if self.batch_tokens is None:
             raise ValueError(f"batch_tokens must be told, got a run that tells none, {self.name!r}")
         return self.batch_tokens
+
+    @property
+    def dense_batch(self) -> float:
+        """Tokens of a dense model in its place, by the simulator's law: fewer by the root of the sparsity.
+
+        Examples
+        --------
+        >>> round(RUNS_WITH_BATCH[2].dense_batch / 1e6, 1)
+        14.8
+        """
+        return self.largest_batch / float(self.sparsity) ** 0.5
 
     @property
     def computed_flop(self) -> float | None:

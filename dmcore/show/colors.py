@@ -47,8 +47,11 @@ PARALLELISM: Mapping[str, str] = {
     "tensor": _GREEN,
     "expert": _PURPLE,
 }
-#: The batch laws of the simulator, by name.
-BATCH_LAWS: Mapping[str, str] = dict(zip(laws.BATCH_LAWS, cycle(COLORS), strict=False))
+#: The batch laws of the simulator, by name, and the measured one.
+BATCH_LAWS: Mapping[str, str] = {
+    **dict(zip(laws.BATCH_LAWS, cycle(COLORS), strict=False)),
+    "tokens": _PURPLE,
+}
 #: Where a figure of an accelerator is from.
 STATUS: Mapping[str, str] = {"data sheet": _GREEN, "measured": _BLUE, "assumption": _ORANGE}
 
