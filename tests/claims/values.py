@@ -7,7 +7,9 @@ from functools import cache
 import dmcore
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
-from dmcore.bottlenecks import latency, limits, memory_bandwidth
+from dmcore.algebra.symbols import symbols
+from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth
+from dmcore.models import laws
 
 
 def shown(value: float, digits: int = 2) -> str:
@@ -55,3 +57,21 @@ def chain_us(attention_kernels: int = 0, norm_reductions: int = 0) -> float:
 def steps_that_fit() -> float:
     """Steps of 100 layers for which three months have room."""
     return float(evaluate(latency.steps_that_fit(), t=limits.QUARTER_S, L=100, ell=9e-6))
+
+
+def parts_of_batch(gpu: str = "H100 SXM", tokens: float = 4e6) -> float:
+    """Replicas times stages that a batch feeds."""
+    return critical_batch.batch_slices(gpu, tokens)
+
+
+def batch_of_law(law: str, flop: float) -> float:
+    """Tokens in the batch of a dense run by a law of the simulator, or by the measured one, "tokens"."""
+    known = {**laws.BATCH_LAWS, "tokens": critical_batch.measured_law()}
+    (compute,) = symbols("T_FLOP")
+    return float(laws.effective_alpha(known[law]).batch_of_compute.subs(compute, flop))
+
+
+def alpha_of_law(law: str) -> float:
+    """Exponent of the batch by a law, less that of the depth."""
+    known = {**laws.BATCH_LAWS, "tokens": critical_batch.measured_law()}
+    return float(laws.effective_alpha(known[law]).alpha)
