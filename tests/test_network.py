@@ -19,7 +19,6 @@ from dmcore.algebra.symbols import (
     mac,
     same_unit,
     second,
-    symbols,
     token,
     unit_of,
 )
@@ -27,6 +26,7 @@ from dmcore.bottlenecks import network
 from dmcore.chapters import network as figures
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.show.plots import draw_explorer
+from dmcore.simulator import traffic
 
 widths = st.floats(1e3, 1e6)
 rates = st.floats(1e9, 1e18)
@@ -211,12 +211,9 @@ def test_unknown_gpu_is_refused() -> None:
 
 def test_derivation_holds_step_by_step() -> None:
     derivation = network.derivation()
-    d, f, m, q, N_TP = symbols("d f m q N_TP")
-    slope = derivation["eq-words-slope"].equation
-    total = network.words_per_token().subs({f: 4 * d, q: N_TP / m})
-    assert sp.simplify(sp.diff(total, m) - (slope.lhs - slope.rhs)) == 0
     words = derivation["eq-all-reduced-words"].equation
     assert sp.expand(words.lhs - network.words_per_token_exact()) == 0
+    assert sp.expand(words.rhs - network.words_per_token()) == 0
     assert derivation.result == network.largest_tensor_parallelism()
 
 
@@ -225,6 +222,22 @@ def test_figures_tell_their_numbers() -> None:
     for number in ("26800", "16600", "26400", "2930"):
         assert number in alt
     assert "2 by 8" in figures.block_grid().alt
+    # Seven hand-overs in a chain of eight; groups of four are left by one of them.
+    between = evaluate(traffic.hand_overs_leaving(), v=1, p_out=2)
+    assert between == 1
+    assert evaluate(traffic.hand_overs_leaving(), v=1, p_out=8) - between == 6
+    svg = figures.hand_overs().svg
+    assert "the network carries 1" in svg
+    assert svg.count("NVLink carries 3") == 2
+
+
+@given(m=slices, q=slices)
+def test_what_stays_in_a_node_is_what_leaves_its_gpus_less_what_leaves_it(m: int, q: int) -> None:
+    # A node cuts its block in 2 by 4, as the chapter has it; counted as chains of GPUs.
+    d, f = 128, 512
+    of_gpus = evaluate(network.words_per_token_exact(), d=d, f=f, m=2 * m, q=4 * q)
+    of_nodes = evaluate(network.words_per_token_exact(), d=d, f=f, m=m, q=q)
+    assert of_gpus - of_nodes == pytest.approx(4 * m * f + 12 * q * d)
 
 
 def test_explorer_reads_what_the_functions_compute() -> None:

@@ -134,17 +134,6 @@ def arithmetic_time() -> sp.Expr:
 
 
 @cache
-def _words_slope() -> sp.Eq:
-    """Where the words of a grid of N_TP = m q blocks have no slope in m, when d_ff is 4 d_model.
-
-    The two sides are what one more slice of d_model adds, and what the fewer slices of d_ff save.
-    """
-    slope = sp.diff(words_per_token().subs(_USUAL).subs(_REST), m)
-    added, saved = slope.as_independent(N_TP)
-    return sp.Eq(added, -saved)
-
-
-@cache
 def best_q() -> sp.Expr:
     """The q that moves the fewest words, as a function of m, when d_ff is 4 d_model.
 
@@ -155,7 +144,8 @@ def best_q() -> sp.Expr:
     >>> best_q()
     4*m
     """
-    (fewest,) = sp.solve(_words_slope(), N_TP)
+    slope = sp.diff(words_per_token().subs(_USUAL).subs(_REST), m)
+    (fewest,) = sp.solve(slope, N_TP)
     return sp.simplify(fewest / m)
 
 
@@ -264,7 +254,7 @@ def derivation() -> Derivation:
     Examples
     --------
     >>> derivation()["eq-best-q"].agrees(4 * m)
-    Eq(q, 4*m)  [the grid that moves the fewest words]
+    Eq(q, 4*m)  [the grid that sends the fewest numbers]
     """
     exact, leading = sp.factor_terms(words_per_token_exact()), words_per_token()
     words = sp.Le(exact, leading, evaluate=False)
@@ -280,15 +270,13 @@ def derivation() -> Derivation:
         "The largest tensor parallelism",
         (
             Step.of("eq-network-rate", W, network_rate, "bytes become activations"),
-            Step("eq-tensor-degree", sp.Eq(N_TP, m * q), "a grid of m by q blocks"),
             Step("eq-all-reduced-words", words, bound, made_by=words_per_token_exact),
             Step("eq-network-condition", in_time, token, made_by=both),
-            Step("eq-words-slope", _words_slope(), "the words have no slope in m"),
-            Step.of("eq-best-q", q, best_q, "the grid that moves the fewest words"),
+            Step.of("eq-best-q", q, best_q, "the grid that sends the fewest numbers"),
             Step("eq-block-condition", block, side, made_by=block_time_ratio),
             Step.of("eq-shard-side", a, shard_side, "the two times are equal"),
             Step.of("eq-shard-side-hardware", a, shard_side_of_hardware, cancel),
-            Step.of("eq-largest-tensor-exact", N_TP, all_words, "with every word counted", sp.Le),
+            Step.of("eq-largest-tensor-exact", N_TP, all_words, "with every number counted", sp.Le),
             Step.of("eq-largest-tensor", N_TP, most, "as many blocks as fit in the matrix", sp.Le),
         ),
     )

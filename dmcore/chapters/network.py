@@ -16,14 +16,14 @@ from dmcore.bottlenecks import memory_bandwidth
 from dmcore.bottlenecks import network as model
 from dmcore.chapters.common import DATA_SHEET_GPUS, SLIDERS, gpu_menu, gpu_values, sliders
 from dmcore.hardware.catalog import GPUS
-from dmcore.show.colors import COLORS, gpu_color
+from dmcore.show.colors import BOTTLENECKS, COLORS, gpu_color
 from dmcore.show.drawing import arrow, box, drawing
 from dmcore.show.explorer import Axis, Band, Curve, Explorer
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.labels import label_area, label_point
 from dmcore.show.plots import SvgFigure, canvas
 
-__all__ = ["block_grid", "blocks_explorer", "time_against_side"]
+__all__ = ["block_grid", "blocks_explorer", "hand_overs", "time_against_side"]
 
 _SIDE = Axis("side of a block", 1e3, 2e5, "channels", log=True)
 _RATIO = Axis("network time / arithmetic time", 1e-2, 1e2, log=True)
@@ -68,7 +68,7 @@ def block_grid() -> SvgFigure:
     """A d by f matrix cut into 2 x 8 square blocks, with one all-reduce down a column and one along a row."""
     alt = (
         f"A matrix of d_model by d_ff, cut into {_SLICES_D} by {_SLICES_F} square blocks, one on each "
-        "node. After the first product the nodes of a column add up their parts of a slice of d_ff; "
+        "node. After the first matrix the nodes of a column add up their parts of a slice of d_ff; "
         "after the second the nodes of a row add up their parts of a slice of d_model."
     )
     in_column, in_row, wide, high = 5, 1, _SLICES_F, _SLICES_D
@@ -82,9 +82,11 @@ def block_grid() -> SvgFigure:
         x, y = in_column + 0.83, high - in_row - 0.83
         arrow(axes, (x, 0.08), (x, high - 0.08), COLORS[1], "<->")
         arrow(axes, (0.08, y), (wide - 0.08, y), COLORS[0], "<->")
-        axes.text(x, high + 0.75, "1st product: a column adds up", color=COLORS[1], ha="center")
+        axes.text(
+            wide, high + 0.75, "after the 1st matrix, a column adds up", color=COLORS[1], ha="right"
+        )
         axes.plot([x, x], [high + 0.06, high + 0.65], color=COLORS[1], lw=0.7)
-        axes.text(0, -0.55, "2nd product: a row adds up", color=COLORS[0], va="center")
+        axes.text(0, -0.55, "after the 2nd matrix, a row adds up", color=COLORS[0], va="center")
         for start, end in (
             ((0, -1.05), (wide, -1.05)),
             ((-0.25, 0), (-0.25, high)),
@@ -92,9 +94,35 @@ def block_grid() -> SvgFigure:
         ):
             arrow(axes, start, end, style="<->")
         middle: dict[str, Any] = {"ha": "center", "va": "center"}
-        axes.text(wide / 2, -1.5, "d_ff in q = 8 slices", **middle)
-        axes.text(-0.8, high / 2, "d_model in\nm = 2 slices", rotation=90, **middle)
+        axes.text(wide / 2, -1.5, "f in q = 8 slices", **middle)
+        axes.text(-0.8, high / 2, "d in m = 2\nslices", rotation=90, **middle)
         axes.text(0.5, high + 0.42, "side a", **middle)
+        return finish()
+
+
+def hand_overs() -> SvgFigure:
+    """A sum handed from GPU to GPU through two nodes of four: once between nodes, six times inside."""
+    alt = (
+        "Eight GPUs in a row, four in each of two nodes. A growing sum is handed from each to the next: "
+        "three times inside the first node, once from node to node, three times inside the second."
+    )
+    with drawing(alt, (-0.2, 9.4), (-0.75, 1.9), 1.75) as (axes, finish):
+        for node in range(2):
+            left = 4.7 * node
+            box(axes, (left, 0), (4.5, 1.5), COLORS[5], alpha=0.08, rounded=0.12)
+            axes.text(left + 2.25, 1.6, f"node {node + 1}", ha="center")
+            for gpu in range(4):
+                box(axes, (left + 0.2 + 1.1 * gpu, 0.45), (0.8, 0.6), COLORS[5], "GPU", alpha=0.25)
+                if gpu:
+                    x = left + 1.1 * gpu
+                    arrow(axes, (x - 0.1, 0.75), (x + 0.2, 0.75), COLORS[2])
+            axes.text(
+                left + 2.25, 0.08, "NVLink carries 3", color=COLORS[2], ha="center", va="bottom"
+            )
+        arrow(axes, (4.3, 0.75), (4.9, 0.75), BOTTLENECKS["network"])
+        told = "the network carries 1"
+        axes.plot([4.6, 4.6], [0.65, -0.15], color=BOTTLENECKS["network"], lw=0.7)
+        axes.text(4.6, -0.2, told, color=BOTTLENECKS["network"], ha="center", va="top")
         return finish()
 
 
@@ -113,7 +141,7 @@ def blocks_explorer() -> Explorer:
         x=_NODES,
         y=_RATIO,
         curves=(
-            Curve(_with_hardware(model.time_ratio()), "leading terms; dashed: exact"),
+            Curve(_with_hardware(model.time_ratio()), "shorter formula; dashed: exact"),
             Curve(_with_hardware(model.time_ratio_exact()), "", dashed=True),
         ),
         controls=(gpu_menu("F beta_net G w_A"), *sliders("F beta_net w_A"), width),
@@ -122,7 +150,7 @@ def blocks_explorer() -> Explorer:
             Number("Smallest side of a block", side, "channels"),
             Number("Most blocks", largest, "nodes"),
             Number("Most blocks", largest * G, "GPUs"),
-            Number("Most blocks, every word counted", exact, "nodes"),
+            Number("Most blocks, every number counted", exact, "nodes"),
         ),
         constants={"G": GPUS["H100 SXM"].node_size},
     )
