@@ -16,7 +16,7 @@ from dmcore.show.colors import COLORS, INK
 from dmcore.show.grid import Choice, GridFigure, Runs
 from dmcore.show.labels import label_line
 from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis
-from dmcore.simulator.ends import LINEAR_SCALING, on_falling_fit
+from dmcore.simulator.ends import LINEAR_SCALING, at_the_deadline
 from dmcore.studies.change import Outcome
 from dmcore.studies.corrections import BASELINE, CORRECTIONS, Correction, headline, run_of
 
@@ -82,7 +82,7 @@ def _rows(
     for number, (name, (label, color)) in enumerate(drawn.items()):
         closed = number == 0
         axes.annotate(
-            f"{'●' if closed else '○'} {label}",
+            f"{'○' if closed else '●'} {label}",
             (0.03 + 0.6 * number, 0.985),
             xycoords="axes fraction",
             va="top",
@@ -99,8 +99,8 @@ def _rows(
                     [row],
                     "o",
                     color=color,
-                    fillstyle="full" if closed else "none",
-                    markersize=5.5 if closed else 9,
+                    fillstyle="none" if closed else "full",
+                    markersize=9 if closed else 5.5,
                 )
 
 
@@ -186,5 +186,5 @@ _COLUMNS = (
 
 def _runs(gpu: str, correction: Correction) -> Runs:
     found = run_of(gpu, correction)
-    end = on_falling_fit(found, LINEAR_SCALING * correction.counted)
-    return runs_of(found, _COLUMNS, "No larger run ends in three months.", {"end": end})
+    end = at_the_deadline(found, LINEAR_SCALING * correction.counted)
+    return runs_of(found, _COLUMNS, "No larger run ends in three months.", {"end": end.flop})

@@ -26,7 +26,8 @@ class NetworkLevel:
         How many units of the level below are joined here: GPUs at the first level, nodes at the
         second. ``None`` for the outermost level, which joins all that remain.
     bytes_per_s : float
-        Bandwidth of one GPU at this level, both directions together, in bytes/s. May be infinite.
+        Bandwidth of one GPU at this level, both directions together, in bytes/s: a port is full
+        duplex, so that half of it sends while half receives. May be infinite.
     latency_s : float
         Time of one hop, in seconds.
 
@@ -71,7 +72,8 @@ class GPU:
     l2_bytes_per_s, l2_bytes : float
         Bandwidth (bytes/s) and size (bytes) of the level-2 cache.
     hbm_bytes_per_s, hbm_bytes : float
-        Bandwidth (bytes/s, loads and stores together) and size (bytes) of the main memory.
+        Bandwidth (bytes/s) and size (bytes) of the main memory. It is half duplex: any mix of loads
+        and stores may use all of the bandwidth.
     distributed_shared_memory : bool
         Whether the SMs can read one another's shared memory.
     network : tuple of NetworkLevel
