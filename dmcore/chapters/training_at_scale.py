@@ -1,8 +1,6 @@
-"""Figures of the chapter on training at scale, and of the landing page."""
+"""Figures of the chapter on training at scale, and of the front page."""
 
 from __future__ import annotations
-
-from itertools import cycle
 
 import numpy as np
 import sympy as sp
@@ -10,23 +8,21 @@ from matplotlib.axes import Axes
 
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
-from dmcore.bottlenecks import limits
-from dmcore.bottlenecks.memory_bandwidth import arithmetic_rate
+from dmcore.bottlenecks import limits, memory_bandwidth, network
 from dmcore.chapters.common import CONSTANTS, FLOP, compute_axis, gpu_menu, sliders
 from dmcore.evidence import training_runs
 from dmcore.show.colors import COLORS, INK, LIMITS
-from dmcore.show.explorer import Axis, Curve, Explorer, Mark, Menu, Slider
+from dmcore.show.explorer import Axis, Band, Curve, Explorer, Mark, Menu, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.labels import label_area, label_line, label_point
+from dmcore.show.labels import label_line, label_point
 from dmcore.show.plots import SvgFigure, canvas
 from dmcore.studies import growth
 
-__all__ = ["cluster_explorer", "compute_by_year", "compute_scale", "year_explorer"]
+__all__ = ["cluster_explorer", "compute_by_year", "year_explorer"]
 
 _COMPUTE = compute_axis(1e22, 1e34)
 _YEAR = Axis("year", 2017, 2040)
 _GROWTH = Slider("g", "Growth of compute in a year", 1.5, 10, 4.5)
-_UTILIZATION = Slider("eta", "Utilization", 0.05, 1, 0.4, "%", 0.01)
 _ANCHOR = training_runs.TRAINING_RUNS["Llama 3.1 405B"]
 
 
@@ -73,39 +69,6 @@ def _draw_run(axes: Axes, run: training_runs.TrainingRun, x: float, y: float, te
     label_point(axes, x, y, text, INK)
 
 
-def compute_scale() -> SvgFigure:
-    """One axis of training compute (FLOP), split at the two limits, with documented runs on it."""
-    bounds = _bounds()
-    critical, limit = bounds.values()
-    low, high = 1e23, 1e34
-    told = ", ".join(f"{run.name} {readable(run.flop, 2)}" for run in _runs())
-    alt = (
-        f"A scale of training compute in FLOP. Up to {readable(critical, 2)} a cluster of H100s can "
-        f"be kept busy; up to {readable(limit, 2)} a run ends in three months, but wastes GPUs; "
-        f"beyond, no run ends in time. On the scale: {told}."
-    )
-    x = Axis("training compute of a three-month run", low, high, "FLOP", log=True)
-    with canvas(alt, x, Axis("", 0, 1), height=2.3) as (axes, finish):
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.grid(False)
-        zones = (
-            (low, critical, LIMITS["fine"], "GPUs\ncan be\nkept busy"),
-            (critical, limit, LIMITS["critical"], "GPUs\nwait for\ndata"),
-            (limit, high, LIMITS["latency"], "no run\nends in\ntime"),
-        )
-        for start, end, color, text in zones:
-            axes.axvspan(start, end, color=color, alpha=0.16, linewidth=0)
-            label_area(axes, [start, end], 0.5, 1, text, color)
-        for name, flop in bounds.items():
-            axes.axvline(flop, color=LIMITS[name])
-            label_line(axes, [flop, flop], [0, 0.5], readable(flop, 2), LIMITS[name])
-        heights = cycle((0.08, 0.2, 0.08, 0.32))
-        for run, height in zip(_runs(), heights, strict=False):
-            _draw_run(axes, run, run.flop, height, run.name.removesuffix(" 405B"))
-        return finish()
-
-
 def year_explorer() -> Explorer:
     """Compute (FLOP) against the year, with growth, its anchor and the limits' assumptions to move."""
     critical, limit = limits.critical_macs(), limits.latency_macs()
@@ -140,27 +103,50 @@ def year_explorer() -> Explorer:
 
 
 def cluster_explorer() -> Explorer:
-    """GPUs against training compute (FLOP), with the GPU, the duration and the utilization to move."""
-    T, C, G = symbols("T C G")
-    gpus = sp.simplify(G * training_runs.busy_nodes().subs(C, arithmetic_rate()))
+    """GPUs that a run needs and GPUs that it can keep busy against its compute (FLOP).
+
+    Documented runs are marked at the foot, since most makers do not tell all that their place needs.
+    """
+    C, G, a, n = symbols("C G a n")
+    of_hardware = {
+        C: memory_bandwidth.arithmetic_rate(),
+        n: memory_bandwidth.nanobatch_of_hardware(),
+        a: network.shard_side_of_hardware(),
+    }
+    needed, fed = (
+        sp.simplify(G * nodes.subs(of_hardware))
+        for nodes in (limits.nodes_needed(), limits.largest_cluster_of_compute())
+    )
+    critical, limit = limits.critical_macs_of_hardware(), limits.latency_macs()
     return Explorer(
         name="cluster-size",
-        title="GPUs that a run needs",
-        alt="The number of GPUs rises in proportion to training compute",
+        title="GPUs that a run needs, and GPUs that it can keep busy",
+        alt="The GPUs that a run needs rise in proportion to its compute; those that it can keep busy "
+        "rise more slowly. Where the lines cross, GPUs begin to wait",
         x_symbol="T",
-        x=compute_axis(1e23, 1e30),
-        y=Axis("GPUs", 10, 1e10, log=True),
-        curves=(Curve(gpus, "GPUs"),),
-        controls=(gpu_menu("F"), *sliders("F t"), _UTILIZATION),
-        readouts=(
-            Number("For Llama 3.1 405B", gpus.subs(T, _ANCHOR.macs), "GPUs"),
-            Number("For 10²⁸ FLOP", gpus.subs(T, 1e28 * FLOP), "GPUs"),
+        x=compute_axis(1e23, 1e34),
+        y=Axis("GPUs", 1, 1e12, log=True),
+        curves=(Curve(needed, "needed"), Curve(fed, "can be kept busy", color=COLORS[2])),
+        controls=(gpu_menu(), *sliders("t alpha L_0 beta_net ell")),
+        bands=(
+            Band("GPUs wait", sp.Min(critical, limit), limit, True, color=LIMITS["critical"]),
+            Band("no run ends", above=limit, vertical=True, color=LIMITS["latency"]),
         ),
+        marks=tuple(
+            Mark(run.macs, 3.0, run.name.removesuffix(" 405B"))
+            for run in _runs()
+            if run.name not in ("PaLM", "GPT-4")
+        ),
+        readouts=(
+            Number("GPUs begin to wait above", critical, "FLOP", FLOP),
+            Number("No run ends in time above", limit, "FLOP", FLOP),
+        ),
+        constants=CONSTANTS,
     )
 
 
 def _runs() -> tuple[training_runs.TrainingRun, ...]:
-    return tuple(training_runs.TRAINING_RUNS.values())
+    return (*training_runs.TRAINING_RUNS.values(), training_runs.LARGEST_ESTIMATE)
 
 
 def _bounds() -> dict[str, float]:

@@ -239,15 +239,21 @@ def _draw_band(
     xs: np.ndarray[Any, Any],
     color: str,
 ) -> None:
-    bottom, top = axes.get_ylim()
-    edges = [
+    unit, (low, high) = explorer.y.per_unit, axes.get_ylim()
+    if band.vertical:
+        unit, (low, high) = explorer.x.per_unit, axes.get_xlim()
+    below, above = (
         np.full(len(xs), edge)
         if expr is None
-        else np.clip(explorer.along_x(expr, values) / explorer.y.per_unit, bottom, top)
-        for expr, edge in ((band.above, bottom), (band.below, top))
-    ]
-    axes.fill_between(xs, edges[0], edges[1], color=color, alpha=0.14, linewidth=0)
-    label_area(axes, xs, edges[0], edges[1], band.label, color)
+        else np.clip(explorer.along_x(expr, values) / unit, low, high)
+        for expr, edge in ((band.above, low), (band.below, high))
+    )
+    if band.vertical:
+        axes.axvspan(below[0], above[0], color=color, alpha=0.14, linewidth=0)
+        label_area(axes, [below[0], above[0]], *axes.get_ylim(), band.label, color)
+        return
+    axes.fill_between(xs, below, above, color=color, alpha=0.14, linewidth=0)
+    label_area(axes, xs, below, above, band.label, color)
 
 
 def _log_tick(value: float, decades: float) -> str:
