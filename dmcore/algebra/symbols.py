@@ -129,6 +129,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("y", one, "calendar year, with its fraction"),
         ("T_1", mac, "training compute of a documented run, from which growth is counted"),
         ("y_1", one, "calendar year of that run"),
+        ("y_s", one, "calendar year in which a run starts"),
     ),
     "The model": (
         ("d", channel, "model width d_model: channels of the vector that a layer passes on"),

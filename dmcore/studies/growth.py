@@ -66,9 +66,9 @@ def year_reached() -> sp.Expr:
 def longest_run() -> sp.Expr:
     """Years that a run with a deadline should last, if compute per year grows by the factor g.
 
-    Whoever starts in the year y_1 spends, up to the deadline y, what a year bought at the start, in
-    proportion to g**y_1. Waiting buys more and leaves less time; the product is greatest where its
-    slope in y_1 is zero (the argument of Sevilla et al. 2022).
+    Whoever starts in the year y_s spends, up to the deadline y, what a year bought at the start, in
+    proportion to g**y_s. Waiting buys more and leaves less time; the product is greatest where its
+    slope in y_s is zero (the argument of Sevilla et al. 2022).
 
     Examples
     --------
@@ -91,14 +91,14 @@ def derivation() -> Derivation:
     >>> derivation()["eq-growth"].equation
     Eq(T, T_1*g**(y - y_1))
     """
-    T, y, y_1 = symbols("T y y_1")
+    T, y, y_s = symbols("T y y_s")
     return Derivation(
         "When a compute is reached",
         (
             Step("eq-growth", sp.Eq(T, compute_in_year()), "the same factor each year"),
             Step("eq-year-reached", sp.Eq(y, year_reached()), "solved for the year"),
             Step(
-                "eq-longest-run", sp.Le(y - y_1, longest_run()), "a longer run should have waited"
+                "eq-longest-run", sp.Le(y - y_s, longest_run()), "a longer run should have waited"
             ),
         ),
     )
