@@ -16,7 +16,9 @@ import amend  # noqa: E402
 #: A page in which every amendment has something to do.
 PAGE = """
 <html lang="en" data-theme="auto"><head>
-<link rel="preload" as="font" type="font/woff2" href="a.woff2"></head><body>
+<link rel="preload" as="font" type="font/woff2" href="a.woff2">
+<script src="_static/vendor/fontawesome/6.5.2/js/all.min.js?digest=df">
+</script></head><body>
 <div class="bd-sidebar-primary sidebar">
 <button class="btn search-button-field" title="Search" aria-label="Search">Search</button>
 <a class="reference" href="api.html">The package</a><details><summary><span class="toctree-toggle">
@@ -33,6 +35,7 @@ def test_a_page_of_the_themes_is_amended():
     assert lacking == []
     for gone in (
         "preload",
+        "fontawesome",
         '"auto"',
         "Toggle hidden",
         'aria-label="Search"',

@@ -42,6 +42,9 @@ AMENDMENTS = [
     # A browser refuses to load a font ahead on a page opened as a file. The fonts themselves load,
     # since the stylesheet asks for them in a way that is allowed.
     Amendment(r'\s*<link rel="preload" as="font"[^>]*>', ""),
+    # The icons are drawn by a font as well as by this script, which is half of what a first visit loads
+    # and keeps the page from showing before it is there.
+    Amendment(r'\s*<script src="[^"]*/fontawesome/[^"]*/js/all\.min\.js[^"]*">\s*</script>', ""),
     # Without its script the page has the light theme; the script sets the reader's own.
     Amendment(r'(<html [^>]*data-theme=)"auto"', r'\1"light"'),
     # These say another thing aloud than they show.
