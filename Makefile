@@ -52,6 +52,10 @@ serve:  ## Serve the built site on a local port (PORT=8000)
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C ends)"
 	$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
+.PHONY: pdf
+pdf: env  ## Print the built site as one PDF, _build/book.pdf, with an installed Chromium
+	$(BIN)/python book/_print/book_pdf.py $(SITE) _build/book.pdf
+
 .PHONY: lab
 lab: env  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
