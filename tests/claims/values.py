@@ -10,7 +10,6 @@ from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth
 from dmcore.models import laws
-from dmcore.simulator.deadline import FACTORS, end_at_deadline
 
 
 def shown(value: float, digits: int = 2) -> str:
@@ -78,17 +77,12 @@ def alpha_of_law(law: str) -> float:
     return float(laws.effective_alpha(known[law]).alpha)
 
 
-@cache
 def end(gpu: str = "H100 SXM") -> float:
     """Where linear scaling ends in the simulator with every run at its deadline, FLOP."""
-    found = end_at_deadline(sweep(gpu)).flop
-    assert found is not None
-    return found
+    return sweep(gpu).end.flop or 0.0
 
 
-@cache
-def end_range() -> tuple[float, float]:
-    """The lowest and the highest end of the H100, with cluster sizes of m 2**i for other sets of m."""
-    sets = (FACTORS, (1,), (1, 3), tuple(range(1, 32, 2)))
-    ends = [end_at_deadline(sweep("H100 SXM"), factors=factors).flop or 0 for factors in sets]
-    return min(ends), max(ends)
+def end_range(gpu: str = "H100 SXM") -> tuple[float, float]:
+    """The lowest and the highest end, over sets of cluster sizes; FLOP."""
+    found = sweep(gpu).end_range
+    return found.low or 0.0, found.high or 0.0
