@@ -90,7 +90,7 @@ SLIDERS = {
         Slider("w_A", "Bytes per activation", 0.5, 4, 2),
         Slider("ell", "Matmul latency", 1e-7, 1e-4, MATMUL_LATENCY_S, "µs", 1e-6, log=True),
         Slider("t", "Run duration", MONTH_S, 24 * MONTH_S, QUARTER_S, "months", MONTH_S),
-        Slider("alpha", "Batch growth less depth growth, α", 0, 0.4, 0),
+        Slider("alpha", "Batch growth less depth growth, α", -0.2, 0.4, 0),
         Slider("alpha_b", "Batch growth exponent", 0, 0.5, 1 / 6),
         Slider("alpha_L", "Depth growth exponent", 0, 0.5, 1 / 6),
         Slider(
@@ -104,6 +104,8 @@ SLIDERS = {
             log=True,
         ),
         Slider("L_0", "Layers at T₀", 10, 1000, REFERENCE_LAYERS, log=True),
+        Slider("r", "Tokens per parameter", 1, 1000, TOKENS_PER_PARAMETER, log=True),
+        Slider("G", "GPUs in a node", 1, 1024, _H100.node_size, log=True),
         Slider("d", "Model width d_model", 2**11, 2**20, 12288, "channels", log=True),
     )
 }

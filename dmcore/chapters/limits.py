@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,12 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import limits as model
+from dmcore.bottlenecks.critical_batch import (
+    MICROBATCHES_PER_STAGE,
+    REFERENCE_BATCH_TOKENS,
+    REFERENCE_LAYERS,
+    measured_law,
+)
 from dmcore.chapters.common import (
     CONSTANTS,
     DATA_SHEET_GPUS,
@@ -18,22 +25,19 @@ from dmcore.chapters.common import (
     MONTH_S,
     compute_axis,
     gpu_menu,
-    gpu_values,
     sliders,
 )
 from dmcore.evidence import training_runs
-from dmcore.show.colors import COLORS, INK, LIMITS, gpu_color
+from dmcore.hardware.catalog import GPUS
+from dmcore.models.laws import effective_alpha
+from dmcore.show.colors import COLORS, INK, LIMITS, PARALLELISM, gpu_color
+from dmcore.show.drawing import box, drawing
 from dmcore.show.explorer import Axis, Band, Curve, Explorer, Mark
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.labels import label_area, label_line, label_point
 from dmcore.show.plots import SvgFigure, canvas, panels, scale_axis
 
-__all__ = [
-    "alpha_explorer",
-    "duration_explorer",
-    "needed_and_fed",
-    "sensitivity",
-]
+__all__ = ["cluster", "duration_explorer", "needed_and_fed", "sensitivity"]
 
 _RUN = compute_axis(1e23, 1e34)
 _GPUS = Axis("GPUs", 1, 1e14, "", log=True)
@@ -85,28 +89,89 @@ def needed_and_fed(gpu: str = "H100 SXM") -> SvgFigure:
         return finish()
 
 
+def cluster(gpu: str = "H100 SXM", grid: tuple[int, int] = (5, 18)) -> SvgFigure:
+    """One cluster at the critical compute, opened level by level: replicas, stages, nodes, GPUs.
+
+    Stages hold one layer each, and replicas are as many as the batch allows; ``grid`` says how the nodes
+    that share a layer are arranged.
+    """
+    run, stages = model.cluster_at_limit(gpu), REFERENCE_LAYERS
+    replicas = round(run["slices"] / stages)
+    rows, columns = grid
+    size = GPUS[gpu].node_size
+    each = REFERENCE_BATCH_TOKENS / replicas
+    microbatch = each / (MICROBATCHES_PER_STAGE * stages)
+    same = f"all on the same {microbatch:.0f} tokens"
+    levels = (
+        (replicas, 1, "data", f"{replicas} replicas: {each:,.0f} tokens each"),
+        (stages, 1, "pipeline", f"{stages} stages: a layer each, 2 × {microbatch:.0f} tokens"),
+        (columns, rows, "tensor", f"{rows} × {columns} nodes: {same}"),
+        (size, 1, "tensor", f"{size} GPUs: joined by NVLink"),
+    )
+    told = "; ".join(text for *_, text in levels)
+    alt = (
+        f"Four rows of boxes, in each of which one box is opened into the next row. From the top, {told}. "
+        f"{replicas * stages * rows * columns * size:,} GPUs in all."
+    )
+    wide, pitch, tall = 10.0, 2.6, 0.62
+    with drawing(alt, (-0.1, wide + 0.1), (-3 * pitch - 0.75, 0.9), 4.6) as (axes, finish):
+        opened = None
+        for level, (across, down, way, text) in enumerate(levels):
+            high = -level * pitch
+            width = min(wide / across, 1.2)
+            deep = tall if down == 1 else tall * 2 / down
+            left, bottom = (wide - width * across) / 2, high - deep * down
+            if opened is not None:
+                for corner, x in zip(opened[:2], (left, left + width * across), strict=True):
+                    axes.plot([corner, x], [opened[2], high], color=INK, linewidth=0.6, alpha=0.55)
+            chosen = across // 2
+            for column, row in product(range(across), range(down)):
+                here = column == chosen and row == down - 1
+                place = left + column * width, bottom + (down - 1 - row) * deep
+                strength = 0.85 if here else 0.25
+                box(axes, place, (width, deep), PARALLELISM[way], alpha=strength, width=0.4)
+            style: dict[str, Any] = {"va": "bottom", "ha": "center"}
+            axes.text(wide / 2, high + 0.16, text, color=PARALLELISM[way], **style)
+            opened = left + chosen * width, left + (chosen + 1) * width, bottom
+        return finish()
+
+
 def sensitivity() -> SvgFigure:
-    """Both limits (FLOP) against alpha: the critical compute of three GPUs, and the latency limit."""
-    alpha = np.linspace(0, 0.2, 81)
+    """Both limits (FLOP) against alpha: the critical compute of three GPUs, and the latency limit.
+
+    Lines across mark what laws of the batch imply for alpha.
+    """
+    implied = {
+        "constant": effective_alpha("none").alpha,
+        "sixth root": effective_alpha("default").alpha,
+        "tokens": effective_alpha(measured_law()).alpha,
+        "DeepSeek": effective_alpha("deepseek").alpha,
+    }
+    alpha = np.linspace(-0.15, 0.2, 106)
     critical = {name: model.critical_compute(name, alpha) for name in DATA_SHEET_GPUS}
     latency = model.latency_limit(alpha)
     told = "; ".join(
         f"{name} {readable(ys[0])} to {readable(ys[-1])}" for name, ys in critical.items()
     )
+    laws = ", ".join(f"{name} {float(at):.3f}" for name, at in implied.items())
     alt = (
-        "Two panels against alpha from 0 to 0.2. Above, the critical compute in FLOP rises: "
+        "Two panels against alpha from -0.15 to 0.2. Above, the critical compute in FLOP rises: "
         f"{told}. Below, the latency limit rises from {readable(latency[0], 2)} to "
-        f"{readable(latency[-1], 2)} FLOP."
+        f"{readable(latency[-1], 2)} FLOP. Laws of the batch are marked: {laws}."
     )
     with panels(alt, 2, height=5.6, sharex=True) as ((top, bottom), finish):
         for axes, low, high, title in (
             (top, 1e26, 1e33, "critical compute"),
-            (bottom, 1e30, 1e37, "latency limit"),
+            (bottom, 1e29, 1e37, "latency limit"),
         ):
-            scale_axis(axes, "x", Axis("α, batch growth less depth growth", 0, 0.2))
+            scale_axis(axes, "x", Axis("α, batch growth less depth growth", -0.15, 0.2))
             scale_axis(axes, "y", Axis(title, low, high, "FLOP", log=True))
-            axes.set_xticks([0, 0.05, 0.1, 0.15, 0.2], ["0", "0.05", "0.1", "0.15", "0.2"])
+            axes.set_xticks([-0.1, 0, 0.1, 0.2], ["−0.1", "0", "0.1", "0.2"])
+            for at in implied.values():
+                axes.axvline(float(at), color=INK, linestyle=":", linewidth=1)
         top.set_xlabel("")
+        for name, at in implied.items():
+            label_line(top, [float(at)] * 2, [1e30, 1e33], name, INK, rotation=90)
         for name, ys in critical.items():
             top.plot(alpha, ys, color=gpu_color(name))
             label_line(top, alpha, ys, name.removesuffix(" SXM"), gpu_color(name))
@@ -137,7 +202,7 @@ def duration_explorer() -> Explorer:
         ),
         controls=(
             gpu_menu(),
-            *sliders("F beta_hbm beta_net ell alpha b_0 L_0"),
+            *sliders("F beta_hbm beta_net G w_P w_A ell alpha b_0 L_0 r"),
         ),
         bands=_bands(),
         marks=tuple(
@@ -145,32 +210,6 @@ def duration_explorer() -> Explorer:
             for name in ("GPT-3", "Llama 3.1 405B")
         ),
         readouts=_readouts({"t": model.QUARTER_S}, "in three months"),
-        constants=CONSTANTS,
-    )
-
-
-def alpha_explorer() -> Explorer:
-    """Both limits against alpha, for a GPU and a duration to choose."""
-    return Explorer(
-        name="limits-alpha",
-        title="The limits and the batch law",
-        alt="Both limits against alpha: they rise slowly at first, then without bound towards 1/2",
-        x_symbol="alpha",
-        x=Axis("α, batch growth less depth growth", 0, 0.35),
-        y=compute_axis(1e26, 1e40),
-        curves=(
-            *(
-                Curve(
-                    _critical(), name.removesuffix(" SXM"), gpu_values(name), True, gpu_color(name)
-                )
-                for name in DATA_SHEET_GPUS[:2]
-            ),
-            Curve(_critical(), "your GPU", color=LIMITS["critical"]),
-            Curve(model.latency_macs(), "latency limit", color=LIMITS["latency"]),
-        ),
-        controls=(gpu_menu(), *sliders("F beta_hbm beta_net t ell b_0 L_0")),
-        bands=_bands(),
-        readouts=_readouts({"alpha": 0}, "at α = 0"),
         constants=CONSTANTS,
     )
 

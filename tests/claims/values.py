@@ -8,8 +8,9 @@ import dmcore
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
-from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth
+from dmcore.bottlenecks import composition, critical_batch, latency, limits, memory_bandwidth
 from dmcore.models import laws
+from dmcore.studies import schedule
 
 
 def shown(value: float, digits: int = 2) -> str:
@@ -86,3 +87,15 @@ def end_range(gpu: str = "H100 SXM") -> tuple[float, float]:
     """The lowest and the highest end, over sets of cluster sizes; FLOP."""
     found = sweep(gpu).end_range
     return found.low or 0.0, found.high or 0.0
+
+
+def gradient_share(stages: int) -> float:
+    """Time for averaging gradients over that of a step of H100s, with the fewest tokens for each stage."""
+    sheet = {"beta_hbm": dmcore.GPUS["H100 SXM"].hbm_bytes_per_s, "beta_net": 100e9}
+    return float(evaluate(composition.gradient_share_of_stages(), sheet, N_PP=stages))
+
+
+def waiting_share(stages: int, blocks: int = 1, transfer: float = 1.0) -> float:
+    """Share of a step that a pipeline waits with two microbatches for each stage, at least."""
+    known = {"N_PP": stages, "K": 2 * stages, "v": blocks, "x_transfer": transfer}
+    return float(evaluate(schedule.least_waiting_share(), known))
