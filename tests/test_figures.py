@@ -105,7 +105,6 @@ def swept(*names, **options):
 def own(module):
     """Default settings of a figure with controls of its own."""
     return {
-        "uncertainty": lambda: {each.symbol: each.default for each in module.belief_sliders()},
         "parallelism": lambda: {
             name: value
             for menu in module.DEGREE_MENUS
@@ -131,7 +130,6 @@ ARGUMENTS = {
     "sweeps.time_shares": lambda _: [swept("H100 SXM")["H100 SXM"]],
     "sweeps.utilization": lambda _: [swept("V100 SXM", "A100 SXM", "H100 SXM")],
     "uncertainty.densities": lambda _: [draws()[1]],
-    "uncertainty.own_beliefs": own,
     "uncertainty.tornados": lambda _: [draws()[0]],
     "uncertainty.years": lambda _: [draws()[1]],
     "ways_around.durations": lambda _: [scenario_table()],

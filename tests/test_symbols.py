@@ -65,7 +65,7 @@ def test_latex_is_a_symbol_of_its_own_for_each() -> None:
 
 def test_exponents_and_what_leaves_may_be_zero_and_alpha_alone_negative() -> None:
     loose = {name for name, info in SYMBOLS.items() if not info.symbol.is_positive}
-    assert loose == {"alpha", "alpha_b", "alpha_L", "alpha_D", "n_out", "s_out", "x_transfer"}
+    assert loose == {"alpha", "alpha_b", "alpha_L", "alpha_D", "xi", "n_out", "s_out", "x_transfer"}
     assert SYMBOLS["alpha_b"].symbol.is_nonnegative
     assert SYMBOLS["alpha"].symbol.is_nonnegative is None
 

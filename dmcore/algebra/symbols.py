@@ -116,6 +116,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
     "The run": (
         ("T", mac, "training compute of a run"),
         ("T_0", mac, "training compute at which the batch and depth laws are anchored"),
+        ("T_p", mac, "training compute at which a critical batch was measured"),
         ("T_fixed", mac, "limit of the training compute if batch and depth stay those at T_0"),
         ("T_FLOP", flop, "training compute of a run in FLOP, two for each MAC"),
         ("P", parameter, "parameters of the model"),
@@ -150,6 +151,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
     "The batch": (
         ("b", token, "batch size: tokens that are processed for one weight update"),
         ("b_0", token, "critical batch size at the reference compute"),
+        ("b_p", token, "critical batch size where it was measured"),
         ("b_crit", token, "critical batch size"),
         ("b_dense", token, "batch size of a dense model of the same compute"),
         ("s", one, "steps: weight updates of a run"),
@@ -186,6 +188,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("ell", second, "least time of one matmul and its messages"),
         ("ell_kernel", second, "least time of one kernel on a GPU"),
         ("ell_hop", second, "least time of one network hop"),
+        ("xi", one, "share of what attention costs that a run cannot avoid"),
         ("ell_layer", second, "least time of the chain of one layer, forward and backward"),
         ("a", channel, "smallest side of a weight shard that the network can keep up with"),
         ("P_node", parameter, "parameters that one node holds"),
@@ -260,7 +263,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
 # All symbols are positive but these.
 _ALLOWED = {
     **dict.fromkeys(
-        ("alpha_b", "alpha_L", "alpha_D", "n_out", "s_out", "x_transfer"), "nonnegative"
+        ("alpha_b", "alpha_L", "alpha_D", "xi", "n_out", "s_out", "x_transfer"), "nonnegative"
     ),
     "alpha": "real",
 }

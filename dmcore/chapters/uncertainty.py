@@ -13,21 +13,22 @@ from numpy.typing import NDArray
 
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
-from dmcore.bottlenecks.limits import critical_macs_of_hardware, latency_macs
 from dmcore.chapters.common import FLOP, MONTH_S, compute_axis, gpu_menu
-from dmcore.show.colors import COLORS, INK, LIMITS
+from dmcore.models import laws
+from dmcore.show.colors import BATCH_LAWS, COLORS, INK, LIMITS
 from dmcore.show.explorer import Axis, Band, Curve, Explorer, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.labels import label_point
+from dmcore.show.labels import label_line, label_point
 from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis, scale_axis
+from dmcore.studies import doubt
 from dmcore.studies import uncertainty as model
 from dmcore.studies.uncertainty import Assumption, Effect, Interval
 
 __all__ = [
-    "belief_sliders",
+    "carried_batches",
     "densities",
     "doubt_explorer",
-    "own_beliefs",
+    "priors",
     "tornados",
     "years",
 ]
@@ -36,14 +37,11 @@ Array = NDArray[np.float64]
 
 _COMPUTE = Axis("training compute", 1e25, 1e40, "FLOP", log=True)
 _YEARS = Axis("year in which the largest run is there", 2024, 2050)
-#: Draws of a figure that follows a slider.
-_FEW = 40_000
-
 #: Short names of assumptions, and how a page shows their values.
 _SHOWN: Mapping[str, tuple[str, float, str]] = MappingProxyType(
     {
         "alpha": ("α", 1.0, ""),
-        "b_0": ("batch", 1e6, "M"),
+        "b_p": ("batch", 1e6, "M"),
         "L_0": ("layers", 1.0, ""),
         "r": ("tokens per\nparameter", 1.0, ""),
         "t": ("duration", MONTH_S, "mo."),
@@ -51,6 +49,7 @@ _SHOWN: Mapping[str, tuple[str, float, str]] = MappingProxyType(
         "beta_hbm": ("memory", 1e12, "TB/s"),
         "beta_net": ("network", 1e9, "GB/s"),
         "ell": ("latency", 1e-6, "µs"),
+        "xi": ("attention", 1.0, ""),
     }
 )
 
@@ -81,6 +80,65 @@ def years(draws: Mapping[str, Array], gpu: str = "H100 SXM") -> SvgFigure:
         return finish()
 
 
+def carried_batches() -> SvgFigure:
+    """Critical batch (tokens) against compute (FLOP): what is believed of it, by where it is known.
+
+    A band holds 90 % of the batches for draws of the exponent and of the batch at the pivot.
+    """
+    flop = np.geomspace(1e19, 1e31, 60)
+    curves = {name: _batch_of(law, flop) for name, law in laws.BATCH_LAWS.items()}
+    bands = {}
+    for prior, pivot in zip(model.PRIORS, ("10²⁰", "3 × 10²³"), strict=False):
+        draws = model.sample(model.assumptions(prior=prior), 20_000)
+        exponent = draws["alpha"] + model.baseline()["alpha_L"]
+        tokens = draws["b_p"] * (flop[:, None] / draws["T_p"]) ** exponent
+        bands[pivot] = draws["T_p"][0], *np.quantile(tokens, [0.05, 0.95], axis=1)
+    told = "; ".join(
+        f"known at {pivot} FLOP, {readable(band[1][-1], 2)} to {readable(band[2][-1], 2)} at 10³¹"
+        for pivot, band in bands.items()
+    )
+    alt = f"Critical batch in tokens against training compute, 90 % bands: {told}."
+    axis = Axis("training compute", flop[0], flop[-1], "FLOP", log=True)
+    batch = Axis("critical batch", 1e5, 1e11, "tokens", log=True)
+    with canvas(alt, axis, batch, height=3.9) as (axes, finish):
+        for (pivot, (at, low, high)), color in zip(
+            bands.items(), (COLORS[3], COLORS[4]), strict=True
+        ):
+            axes.fill_between(flop, low, high, color=color, alpha=0.18, linewidth=0)
+            axes.plot([at, at], [1e5, np.interp(at, flop, low)], ":", color=color)
+            label_line(axes, flop, high, f"known at {pivot}", color)
+        for name, tokens in curves.items():
+            axes.plot(flop, tokens, color=BATCH_LAWS[name], linewidth=1.4)
+            label_line(axes, flop, tokens, laws.BATCH_LAWS[name].label, BATCH_LAWS[name])
+        return finish()
+
+
+def _batch_of(law: laws.BatchLaw, flop: Array) -> Array:
+    tokens = laws.effective_alpha(law).batch_of_compute
+    return np.array([float(tokens.subs(dict.fromkeys(tokens.free_symbols, one))) for one in flop])
+
+
+def priors(gpu: str = "H100 SXM") -> SvgFigure:
+    """Both limits (FLOP) under each of the study's priors: 90 %, the median, the share below the paper's."""
+    found = {limit: model.under_priors(limit, gpu) for limit in model.LIMITS}
+    told = "; ".join(
+        f"{model.LIMITS[limit]}, {prior}: {_in_words(interval)}, {share:.0%} below the paper's number"
+        for limit, rows in found.items()
+        for prior, (interval, share) in rows.items()
+    )
+    with panels(f"What each prior makes of the limits. {told}.", 2, height=6.2) as (both, finish):
+        for axes, (limit, rows) in zip(both, found.items(), strict=True):
+            scale_axis(axes, "x", Axis(model.LIMITS[limit], 1e25, 1e42, "FLOP", log=True))
+            rows_axis(axes, list(rows), above=0.9, below=0.6)
+            paper = model.limit_flop(limit, {}, gpu)
+            axes.axvline(paper, color=INK, linestyle="--", linewidth=1.1)
+            label_point(axes, paper, -0.7, "paper", INK)
+            for row, (interval, share) in enumerate(rows.values()):
+                _draw_interval(axes, interval, row, LIMITS[limit])
+                label_point(axes, interval.high, row, f"{100 * share:.0f} %", LIMITS[limit])
+        return finish()
+
+
 def tornados(beliefs: Sequence[Assumption], gpu: str = "H100 SXM") -> SvgFigure:
     """What each assumption does to each limit (FLOP) from its 5 % to its 95 % point."""
     effects = {limit: model.tornado(limit, beliefs, gpu) for limit in model.LIMITS}
@@ -94,7 +152,7 @@ def tornados(beliefs: Sequence[Assumption], gpu: str = "H100 SXM") -> SvgFigure:
         for limit in effects
     )
     alt = f"What each assumption moves, from its 5 % to its 95 % point: {told}."
-    with panels(alt, 2, height=7.2, height_ratios=[8, 6]) as (both, finish):
+    with panels(alt, 2, height=7.9, height_ratios=[9, 7]) as (both, finish):
         for axes, (limit, rows) in zip(both, effects.items(), strict=True):
             at_middle = model.limit_flop(limit, middle, gpu)
             paper = model.limit_flop(limit, {}, gpu)
@@ -113,60 +171,10 @@ def tornados(beliefs: Sequence[Assumption], gpu: str = "H100 SXM") -> SvgFigure:
         return finish()
 
 
-def belief_sliders() -> tuple[Slider, ...]:
-    """Controls of :func:`own_beliefs`."""
-    top = model.assumptions()[0].high
-    return (
-        Slider("alpha_low", "α at least", -0.15, 0.3, 0.0),
-        Slider("alpha_high", "α at most", -0.15, 0.3, top),
-        Slider(
-            "batch", "Batch at 3e23 FLOP, middle", 1e6, 64e6, 4e6 * 2**0.5, "M tokens", 1e6, True
-        ),
-        Slider("growth_low", "Growth in a year, at least", 1.5, 8, 4),
-        Slider("growth_high", "Growth in a year, at most", 1.5, 8, 5),
-    )
-
-
-def own_beliefs(
-    alpha_low: float, alpha_high: float, batch: float, growth_low: float, growth_high: float
-) -> SvgFigure:
-    """Both limits (FLOP) and their years, from other beliefs about alpha, the batch and growth.
-
-    A range that is upside down is turned round. Fewer draws than in the text, for speed.
-    """
-    changes = {
-        "alpha": sorted((alpha_low, alpha_high)),
-        "g": sorted((growth_low, growth_high)),
-    }
-    beliefs = []
-    for belief in (*model.assumptions(), model.growth_of_runs()):
-        if belief.symbol in changes:
-            low, high = changes[belief.symbol]
-            belief = replace(belief, shape="uniform", low=low, high=high)
-        elif belief.symbol == "b_0":
-            factor = batch / belief.quantile(0.5)
-            belief = replace(belief, low=belief.low * factor, high=belief.high * factor)
-        beliefs.append(belief)
-    draws = model.sample(beliefs, _FEW)
-    found = {limit: model.limit_flop(limit, draws) for limit in model.LIMITS}
-    reached = {limit: model.limit_years(flop, draws["g"]) for limit, flop in found.items()}
-    told = "; ".join(
-        f"{model.LIMITS[limit]} {_years_told(model.credible_interval(values))}"
-        for limit, values in reached.items()
-    )
-    with panels(f"{_told(found, 'H100 SXM')} Years: {told}.", 2, height=6.2) as (
-        (top, bottom),
-        finish,
-    ):
-        _draw_densities(top, found, "H100 SXM")
-        _draw_years(bottom, reached)
-        return finish()
-
-
 #: What a reader doubts: symbol, label, and the factor of the start.
 _DOUBTS = (
     ("beta_net", "Network bandwidth", 2),
-    ("b_0", "Batch", 2),
+    ("b_p", "Batch", 2),
     ("t", "Duration", 2),
     ("ell", "Latency", 2),
     ("F", "Arithmetic", 1.2),
@@ -176,23 +184,19 @@ _DOUBTS = (
 def doubt_explorer() -> Explorer:
     """Both limits (FLOP) against alpha with bands that hold 90 %, for doubts that a reader sets."""
     bounds = {
-        (limit, upper): model.bound_at_alpha(limit, upper)
+        (limit, upper): doubt.bound_at_alpha(limit, upper)
         for limit in model.LIMITS
         for upper in (False, True)
     }
-    known = {
-        name: value for name, value in model.baseline().items() if name not in ("alpha", "ell")
-    }
     (alpha,) = symbols("alpha")
     readouts = [
-        Number(
-            f"{words.capitalize()} at α = 0.1, {which}",
-            bounds[limit, upper].subs(alpha, 0.1),
-            "FLOP",
-            FLOP,
-        )
+        Number(f"{words.capitalize()} at α = 0.1, {which}", at.subs(alpha, 0.1), "FLOP", FLOP)
         for limit, words in model.LIMITS.items()
-        for upper, which in ((False, "5 % point"), (True, "95 % point"))
+        for at, which in ((bounds[limit, False], "5 % point"), (bounds[limit, True], "95 % point"))
+    ]
+    doubts = [
+        Slider(str(doubt.doubt(name)), f"{label}, within a factor of", 1, 10, factor, log=True)
+        for name, label, factor in _DOUBTS
     ]
     return Explorer(
         name="doubt",
@@ -202,35 +206,22 @@ def doubt_explorer() -> Explorer:
             "the bands widen as alpha grows, since doubts are raised to a larger power"
         ),
         x_symbol="alpha",
-        x=Axis("α, batch growth less depth growth", 0, 0.2),
+        x=Axis("α, batch growth less depth growth", -0.1, 0.2),
         y=compute_axis(1e25, 1e40),
-        curves=(
-            Curve(critical_macs_of_hardware(), "critical compute", color=LIMITS["critical"]),
-            Curve(latency_macs(), "latency limit", color=LIMITS["latency"]),
+        curves=tuple(
+            Curve(model.limit_macs(limit), words, color=LIMITS[limit])
+            for limit, words in model.LIMITS.items()
         ),
-        controls=(
-            gpu_menu(),
-            *(
-                Slider(
-                    str(model.doubt(symbol)),
-                    f"{label}, within a factor of",
-                    1,
-                    10,
-                    factor,
-                    log=True,
-                )
-                for symbol, label, factor in _DOUBTS
-            ),
-        ),
-        bands=(
-            _band(bounds, "latency"),
-            _band(bounds, "critical"),
-        ),
+        controls=(gpu_menu(), *doubts, Slider("xi", "Attention that counts", 0, 1, 0)),
+        bands=(_band(bounds, "latency"), _band(bounds, "critical")),
         readouts=tuple(readouts),
         constants={
-            **known,
-            "ell": model.baseline()["ell"],
-            **{str(model.doubt(symbol)): 1.4 for symbol in ("beta_hbm", "L_0", "r")},
+            **{
+                name: value
+                for name, value in model.baseline().items()
+                if name not in ("alpha", "xi")
+            },
+            **{str(doubt.doubt(symbol)): 1.4 for symbol in ("beta_hbm", "L_0", "r")},
         },
     )
 
@@ -243,15 +234,17 @@ def _band(bounds: Mapping[tuple[str, bool], sp.Expr], limit: str) -> Band:
 
 
 def _told(found: Mapping[str, Array], gpu: str) -> str:
-    parts = []
-    for limit, values in found.items():
-        interval = model.credible_interval(values)
-        parts.append(
-            f"{model.LIMITS[limit]} has its median at {readable(interval.median, 2)} FLOP and 90 % "
-            f"between {readable(interval.low, 2)} and {readable(interval.high, 2)}, the paper's "
-            f"baseline is {readable(model.limit_flop(limit, {}, gpu), 2)}"
-        )
+    parts = [
+        f"{model.LIMITS[limit]} has its {_in_words(model.credible_interval(values))}, the paper's "
+        f"baseline is {readable(model.limit_flop(limit, {}, gpu), 2)}"
+        for limit, values in found.items()
+    ]
     return f"Densities of the two limits over the power of ten of the compute: {'; '.join(parts)}."
+
+
+def _in_words(interval: Interval) -> str:
+    low, median, high = (readable(end, 2) for end in (interval.low, interval.median, interval.high))
+    return f"median at {median} FLOP and 90 % between {low} and {high}"
 
 
 def _years_told(interval: Interval) -> str:
@@ -290,13 +283,14 @@ def _draw_years(axes: Axes, found: Mapping[str, Array]) -> None:
     latest = max(model.credible_interval(values).high for values in found.values())
     span = replace(_YEARS, high=max(_YEARS.high, 10 * np.ceil(latest / 10 + 0.2)))
     scale_axis(axes, "x", span)
-    bins = 104 if len(next(iter(found.values()))) > _FEW else 52
+    bins = 104
     curves = {
         limit: _histogram(values, span.low, span.high, bins) for limit, values in found.items()
     }
     top = 100 * max(density.max() for _, density in curves.values())
     axes.set_ylim(-0.28 * top, 1.3 * top)
     axes.set_ylabel("% of draws per year", loc="top")
+    axes.set_yticks([tick for tick in (0, 5, 10, 15, 20) if tick < top])
     for place, (limit, (middles, density)) in enumerate(curves.items()):
         color, ys = LIMITS[limit], 100 * density
         _fill(axes, middles, ys, color)
@@ -326,5 +320,9 @@ def _draw_effect(axes: Axes, place: int, effect: Effect, at_middle: float) -> No
     ):
         axes.plot([at_middle, end], [place, place], color=color, linewidth=9, solid_capstyle="butt")
         value = effect.assumption.quantile(share) / per_unit
-        text = f"{value:.3f}" if symbol == "alpha" else f"{readable(value, 2)} {unit}".strip()
+        text = (
+            f"{round(value, 3) + 0:.2f}"
+            if symbol == "alpha"
+            else f"{readable(value, 2)} {unit}".strip()
+        )
         label_point(axes, end, place, text, INK)

@@ -1,15 +1,16 @@
 """How sure the two limits are: every assumption as a distribution, the limits as what follows.
 
-The distributions are this book's judgment, each with its reason. They are not fitted to anything, and
-they are drawn independently of each other. A reader who disagrees passes others.
+The distributions are this book's judgment, each with its reason. They are not fitted to anything. Each is
+drawn independently of the others, but the batch is drawn at the compute where it was measured, so that its
+exponent carries it further or less far. A reader who disagrees takes another prior or passes their own.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from math import log
 from statistics import NormalDist
@@ -34,21 +35,23 @@ from dmcore.studies import growth
 __all__ = [
     "LATEST_RUN",
     "LIMITS",
+    "PRIORS",
     "Assumption",
     "Effect",
     "Interval",
     "assumptions",
+    "attention_chain",
     "baseline",
-    "bound_at_alpha",
-    "bound_flop",
+    "batch_at_anchor",
     "credible_interval",
-    "doubt",
-    "doubtful_symbols",
     "growth_of_runs",
     "limit_flop",
+    "limit_macs",
     "limit_years",
+    "needed",
     "sample",
     "tornado",
+    "under_priors",
 ]
 
 Array = NDArray[np.float64]
@@ -60,13 +63,7 @@ LIMITS: Mapping[str, str] = MappingProxyType(
 #: The run from which growth is counted.
 LATEST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
-#: Numbers of the streams of draws; that of another symbol is made of its name. No symbol's draws change when
-#: the table of symbols does.
-_STREAMS: Mapping[str, int] = MappingProxyType(
-    {"r": 4, "t": 5, "g": 8, "L_0": 16, "b_0": 18, "alpha": 26, "F": 28}
-    | {"beta_hbm": 29, "beta_net": 30, "ell": 36}
-)
-_SHAPES = ("lognormal", "uniform")
+_SHAPES = ("lognormal", "normal", "uniform")
 #: Standard deviations from the middle of a normal distribution to its 95 % point.
 _Z95 = NormalDist().inv_cdf(0.95)
 
@@ -80,7 +77,7 @@ class Assumption:
     symbol : str
         Name of the symbol; values are in its unit.
     shape : str
-        ``"lognormal"``: low and high are its 5 % and 95 % points. ``"uniform"``: they are its ends.
+        ``"normal"``, ``"lognormal"``: low and high are its 5 % and 95 % points. ``"uniform"``: its ends.
     low, high : float
         See ``shape``. Equal ones leave no doubt.
     baseline : float
@@ -121,50 +118,61 @@ class Assumption:
         _check_share(share)
         if self.shape == "uniform":
             return self.low + share * (self.high - self.low)
-        middle, width = self._log_normal
-        return float(np.exp(middle + width * NormalDist().inv_cdf(share)))
+        return float(self._value(NormalDist().inv_cdf(share)))
 
     def draw(self, generator: np.random.Generator, draws: int) -> Array:
         """Independent values, of shape ``(draws,)``."""
         if self.shape == "uniform":
             return generator.uniform(self.low, self.high, draws)
-        middle, width = self._log_normal
-        return np.exp(middle + width * generator.standard_normal(draws))
+        return np.asarray(self._value(generator.standard_normal(draws)))
 
-    @property
-    def _log_normal(self) -> tuple[float, float]:
-        bottom, top = log(self.low), log(self.high)
-        return (bottom + top) / 2, (top - bottom) / (2 * _Z95)
+    def _value(self, deviations: Any) -> Any:
+        logarithmic = self.shape == "lognormal"
+        low, high = (log(end) if logarithmic else end for end in (self.low, self.high))
+        value = (low + high) / 2 + (high - low) / (2 * _Z95) * deviations
+        return np.exp(value) if logarithmic else value
 
 
 # ---------------------------------------------------------------------------------------- beliefs
 
 
-def assumptions(gpu: GPU | str = "H100 SXM") -> tuple[Assumption, ...]:
+def assumptions(gpu: GPU | str = "H100 SXM", prior: str = "") -> tuple[Assumption, ...]:
     """The book's distributions around the paper's baseline (beliefs.toml), for a cluster of that GPU.
+
+    ``prior`` is one of :data:`PRIORS`; by default the first.
 
     Examples
     --------
     >>> [belief.symbol for belief in assumptions()][:4]
-    ['alpha', 'b_0', 'L_0', 'r']
+    ['alpha', 'b_p', 'T_p', 'L_0']
     """
     paper = baseline(gpu)
-    shares = {
-        "deepseek": float(laws.effective_alpha("deepseek").alpha),
-        "efficiency": get_gpu(gpu).efficiency,
+    prior = prior or next(iter(PRIORS))
+    check_choice("prior", prior, PRIORS)
+    others = PRIORS[prior]
+    exponents = {
+        law: float(laws.effective_alpha(law).alpha) for law in ("deepseek", "default", "none")
     }
+    ends = exponents | {"efficiency": get_gpu(gpu).efficiency}
     found = []
-    for symbol, row in _beliefs().items():
+    for symbol, row in _BELIEFS.items():
+        row = row | others.get(symbol, {})
         unit = paper[symbol] if row.get("of_baseline") else 1.0
-        low, high = (unit * shares.get(row[end], row[end]) for end in ("low", "high"))
+        low, high = (unit * ends.get(row[end], row[end]) for end in ("low", "high"))
         words = row["label"], row["reason"], tuple(row.get("sources", ()))
         found.append(Assumption(symbol, row["shape"], low, high, paper[symbol], *words))
+        if symbol == "T_p":  # what the paper's baseline says of the batch there
+            carried = paper["b_p"] * (low / paper["T_p"]) ** paper["alpha_L"]
+            found[-2:] = replace(found[-2], baseline=carried), replace(found[-1], baseline=low)
     return tuple(found)
 
 
-@cache
-def _beliefs() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(files("dmcore.studies").joinpath("beliefs.toml").read_text("utf-8"))
+_BELIEFS: dict[str, dict[str, Any]] = tomllib.loads(
+    files("dmcore.studies").joinpath("beliefs.toml").read_text("utf-8")
+)
+#: What else one may believe of batches and attention, by its name: entries in place of the book's. The
+#: first replaces none.
+PRIORS: Mapping[str, Mapping[str, dict[str, Any]]] = MappingProxyType(_BELIEFS.pop("prior"))
 
 
 def growth_of_runs() -> Assumption:
@@ -199,7 +207,10 @@ def baseline(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
     chip = get_gpu(gpu)
     return {
         "alpha": 0.0,
-        "b_0": critical_batch.REFERENCE_BATCH_TOKENS,
+        "alpha_L": float(laws.effective_alpha("default").alpha_L),
+        "b_p": critical_batch.REFERENCE_BATCH_TOKENS,
+        "T_p": critical_batch.REFERENCE_COMPUTE,
+        "xi": 0.0,
         "L_0": critical_batch.REFERENCE_LAYERS,
         "T_0": critical_batch.REFERENCE_COMPUTE,
         "r": limits.TOKENS_PER_PARAMETER,
@@ -217,16 +228,64 @@ def baseline(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
 # ---------------------------------------------------------------------------------- what follows
 
 
+def batch_at_anchor() -> sp.Expr:
+    """b_0, tokens: a batch that was measured at the compute T_p, carried to T_0 by its law.
+
+    Examples
+    --------
+    >>> batch_at_anchor()
+    b_p*(T_0/T_p)**(alpha + alpha_L)
+    """
+    b_p, T_0, T_p, alpha, alpha_L = symbols("b_p T_0 T_p alpha alpha_L")
+    return b_p * (T_0 / T_p) ** (alpha + alpha_L)
+
+
+def attention_chain() -> sp.Expr:
+    """A layer's latency over that of its two matmuls alone, if the share xi of attention counts.
+
+    Examples
+    --------
+    >>> attention_chain()
+    5*xi/4 + 1
+    """
+    ell_kernel, ell_hop, xi = symbols("ell_kernel ell_hop xi")
+    both = [
+        latency.layer_latency(kernels).subs(ell_kernel, latency.HOPS_PER_MATMUL * ell_hop)
+        for kernels in (0, 1)
+    ]  # the paper's 9 microseconds in halves
+    return 1 + xi * (both[1] / both[0] - 1)
+
+
 @cache
-def _macs(limit: str) -> sp.Expr:
-    """A limit, MAC, in terms of what a data sheet tells."""
+def limit_macs(limit: str) -> sp.Expr:
+    """A limit, MAC, with a batch that was measured at T_p, and the share xi of attention.
+
+    Of the critical compute all of attention takes half of the nodes that a batch feeds, as if the batch
+    were half.
+
+    Examples
+    --------
+    >>> sorted(symbol.name for symbol in limit_macs("latency").free_symbols)[:4]
+    ['L_0', 'T_0', 'T_p', 'alpha']
+    """
     check_choice("limit", limit, LIMITS)
-    return limits.critical_macs_of_hardware() if limit == "critical" else limits.latency_macs()
+    b_0, ell, xi = symbols("b_0 ell xi")
+    batch = batch_at_anchor()
+    if limit == "critical":
+        return limits.critical_macs_of_hardware().subs(b_0, batch / (1 + xi))
+    return limits.latency_macs().subs({b_0: batch, ell: ell * attention_chain()})
 
 
 @cache
-def _needed(limit: str) -> frozenset[str]:
-    return frozenset(symbol.name for symbol in _macs(limit).free_symbols)
+def needed(limit: str) -> frozenset[str]:
+    """Names of the symbols of a limit.
+
+    Examples
+    --------
+    >>> "ell" in needed("latency"), "ell" in needed("critical")
+    (True, False)
+    """
+    return frozenset(symbol.name for symbol in limit_macs(limit).free_symbols)
 
 
 def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM") -> Any:
@@ -240,11 +299,11 @@ def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM
     >>> [f"{limit_flop(limit, {'alpha': 0.1}):.1e}" for limit in LIMITS]
     ['2.6e+29', '1.8e+33']
     """
-    expr = _macs(limit)
+    expr = limit_macs(limit)
     everything = {**baseline(gpu), **values}
     if not np.all(np.asarray(everything["alpha"]) < 0.5):
         raise ValueError(f"alpha must be below 1/2, got {everything['alpha']!r}")
-    return FLOP_PER_MAC * evaluate(expr, {name: everything[name] for name in _needed(limit)})
+    return FLOP_PER_MAC * evaluate(expr, {name: everything[name] for name in needed(limit)})
 
 
 #: The year in which the largest run reaches a limit, from (FLOP, growth in a year), numbers or draws.
@@ -261,13 +320,13 @@ def sample(
     Examples
     --------
     >>> {name: values.shape for name, values in sample(assumptions()[:2], draws=5).items()}
-    {'alpha': (5,), 'b_0': (5,)}
+    {'alpha': (5,), 'b_p': (5,)}
     """
     check_positive_integer("draws", draws)
     names = [belief.symbol for belief in beliefs]
     if len(set(names)) < len(names):
         raise ValueError(f"beliefs must be of different symbols, got {', '.join(names)}")
-    streams = {name: _STREAMS.get(name, crc32(name.encode())) for name in names}
+    streams = {name: crc32(name.encode()) for name in names}
     return {
         belief.symbol: belief.draw(np.random.default_rng([seed, streams[belief.symbol]]), draws)
         for belief in beliefs
@@ -309,6 +368,26 @@ def credible_interval(values: Array, share: float = 0.9) -> Interval:
     return Interval(float(low), float(median), float(high), share)
 
 
+@lru_cache(maxsize=16)
+def under_priors(
+    limit: str, gpu: GPU | str = "H100 SXM", draws: int = 200_000
+) -> Mapping[str, tuple[Interval, float]]:
+    """For each of :data:`PRIORS` what holds 90 % of a limit, FLOP, and the share below the paper's number.
+
+    Examples
+    --------
+    >>> interval, share = under_priors("critical", draws=1000)["the batch levels off"]
+    >>> 1e27 < interval.median < 1e28, 0.6 < share < 0.75
+    (True, True)
+    """
+    found = {}
+    for prior in PRIORS:
+        values = limit_flop(limit, sample(assumptions(gpu, prior), draws), gpu)
+        share = float(np.mean(values < limit_flop(limit, {}, gpu)))
+        found[prior] = credible_interval(values), share
+    return MappingProxyType(found)
+
+
 @dataclass(frozen=True)
 class Effect:
     """What one assumption does to a limit, all others at their medians.
@@ -341,106 +420,24 @@ def tornado(
 ) -> tuple[Effect, ...]:
     """Each assumption's effect on a limit, from its 5 % to its 95 % point, the strongest first.
 
-    Assumptions that the limit does not depend on are left out.
+    Assumptions that the limit does not depend on, or that leave no doubt, are left out.
 
     Examples
     --------
     >>> [effect.assumption.symbol for effect in tornado("latency", assumptions())]
-    ['alpha', 'b_0', 'ell', 't', 'L_0', 'r']
+    ['alpha', 'ell', 'b_p', 't', 'L_0', 'r', 'xi']
     """
     check_choice("limit", limit, LIMITS)
     middle = {belief.symbol: belief.quantile(0.5) for belief in beliefs}
     effects = []
     for belief in beliefs:
-        if belief.symbol in _needed(limit):
+        if belief.symbol in needed(limit) and belief.low < belief.high:
             at_low, at_high = (
                 limit_flop(limit, {**middle, belief.symbol: belief.quantile(share)}, gpu)
                 for share in (0.05, 0.95)
             )
             effects.append(Effect(belief, at_low, at_high))
     return tuple(sorted(effects, key=lambda effect: -round(effect.decades, 9)))
-
-
-# -------------------------------------------------------------------------- without drawing at all
-
-
-def doubt(symbol: str) -> sp.Symbol:
-    """u: the factor, up or down, within which 90 % of the belief in a symbol lies; 1 is no doubt.
-
-    Examples
-    --------
-    >>> doubt("t")
-    u_t
-    """
-    check_choice("symbol", symbol, SYMBOLS)
-    return sp.Symbol(f"u_{symbol}", positive=True)
-
-
-#: Symbols of the limits that a lognormal distribution fits; alpha is an exponent, the rest is known.
-_DOUBTFUL = ("F", "beta_hbm", "beta_net", "ell", "b_0", "L_0", "t", "r")
-
-
-def doubtful_symbols(limit: str) -> tuple[str, ...]:
-    """Names of the symbols of which :func:`bound_at_alpha` takes a :func:`doubt`.
-
-    Examples
-    --------
-    >>> doubtful_symbols("latency")
-    ('ell', 'b_0', 'L_0', 't', 'r')
-    """
-    check_choice("limit", limit, LIMITS)
-    return tuple(name for name in _DOUBTFUL if name in _needed(limit))
-
-
-@cache
-def bound_at_alpha(limit: str, upper: bool = True) -> sp.Expr:
-    """The 95 % point of a limit, MAC, or its 5 % point, when alpha is known and the rest lognormal.
-
-    A limit is a product of powers, so its logarithm is a sum, and that of lognormal doubts is normal.
-    Doubts add like the sides of a right angle, each counted with its elasticity. The symbols of the limit
-    stand for medians.
-
-    Examples
-    --------
-    >>> bound_at_alpha("latency").has(doubt("ell"))
-    True
-    """
-    expr = _macs(limit)
-    squares = sum(
-        (limits.elasticity(expr, symbols(name)[0]) * sp.log(doubt(name))) ** 2
-        for name in doubtful_symbols(limit)
-    )
-    spread = sp.sqrt(squares)
-    return expr * sp.exp(spread if upper else -spread)
-
-
-def bound_flop(
-    limit: str,
-    beliefs: Sequence[Assumption],
-    alpha: float,
-    upper: bool = True,
-    gpu: GPU | str = "H100 SXM",
-) -> float:
-    """:func:`bound_at_alpha` in FLOP, with each belief taken as lognormal between its 5 % and 95 % points.
-
-    What no belief is about is taken as known, as in :func:`baseline`.
-
-    Examples
-    --------
-    >>> f"{bound_flop('latency', assumptions(), 0.0):.1e}"
-    '2.5e+33'
-    """
-    expr = bound_at_alpha(limit, upper)
-    values = baseline(gpu) | {"alpha": alpha}
-    values |= dict.fromkeys((str(doubt(name)) for name in _DOUBTFUL), 1.0)
-    for belief in beliefs:
-        if belief.symbol in _DOUBTFUL:
-            low, high = belief.quantile(0.05), belief.quantile(0.95)
-            check_positive(belief.symbol, low)
-            values[belief.symbol] = (low * high) ** 0.5
-            values[str(doubt(belief.symbol))] = (high / low) ** 0.5
-    needed = {symbol.name for symbol in expr.free_symbols}
-    return float(FLOP_PER_MAC * evaluate(expr, {name: values[name] for name in needed}))
 
 
 def _check_share(share: float) -> None:
