@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from dmcore.algebra.derivation import building_page
+from dmcore.algebra.derivation import building_page, equivalent
 from dmcore.algebra.symbols import latex
 
 __all__ = ["Equation", "in_pieces"]
@@ -35,6 +35,24 @@ class Equation:
     label: str
     left: sp.Symbol
     right: sp.Expr
+
+    def agrees(self, result: sp.Expr) -> Equation:
+        """The equation, to be typeset with its number, if a right side of your own says the same.
+
+        A ValueError shows both if it does not.
+
+        Examples
+        --------
+        >>> x = sp.Symbol("x", positive=True)
+        >>> Equation("eq-twice", sp.Symbol("y"), 2 * x).agrees(x)
+        Traceback (most recent call last):
+        ValueError: result must be 2*x, the right side of eq-twice, got x
+        """
+        if not equivalent(result, self.right):
+            raise ValueError(
+                f"result must be {self.right}, the right side of {self.label}, got {result}"
+            )
+        return self
 
     @property
     def latex(self) -> str:

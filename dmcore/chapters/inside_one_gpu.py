@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -12,30 +11,25 @@ from matplotlib.axes import Axes
 
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
-from dmcore.chapters.common import DATA_SHEET_GPUS
-from dmcore.hardware.catalog import GPUS, get_gpu, names
+from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import GPU
-from dmcore.show.colors import BOTTLENECKS, COLORS, INK, gpu_color
+from dmcore.show.colors import BOTTLENECKS, COLORS, INK
 from dmcore.show.drawing import arrow, box, drawing
 from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
 from dmcore.show.explorer import Readout as Number
-from dmcore.show.labels import label_area, label_line, label_point
-from dmcore.show.plots import SvgFigure, canvas, rows_axis
+from dmcore.show.labels import label_area, label_line
+from dmcore.show.plots import SvgFigure, canvas
 from dmcore.simulator import matmul as model
-from dmcore.studies.one_gpu import share_of_useful_rate, tile_side, tokens_for_share
+from dmcore.studies.one_gpu import share_of_useful_rate, tile_side
 
 __all__ = [
-    "BAR_CHOICES",
-    "BAR_CONTROLS",
-    "bars",
     "ceilings_explorer",
-    "generations",
     "rates",
     "tiles",
 ]
 
 _TOKENS = Axis("nanobatch", 8, 16384, "tokens", log=True)
-_SHARE = Axis("share of the useful rate", 0, 1.12, "%", 0.01)
+_RATE = Axis("rate", 2e12, 3e15, "TFLOP/s", 1e12, log=True)
 _PARTS = ("HBM", "L2", "shared memory", "arithmetic", "latency")
 _SQUARE = 8192
 
@@ -60,10 +54,7 @@ def rates() -> SvgFigure:
         f"{useful:.0f}, below the peak of {peak:.0f}. With {at} tokens, {told}. For the largest, L2 "
         "binds first, then shared memory, then arithmetic."
     )
-    with canvas(alt, _TOKENS, Axis("rate", 0, 1.2e15, "TFLOP/s", 1e12), height=4.0) as (
-        axes,
-        finish,
-    ):
+    with canvas(alt, _TOKENS, _RATE, height=4.0) as (axes, finish):
         _shade_binding(axes, gpu)
         for level, words in ((peak, f"peak {peak:.0f}"), (useful, f"useful {useful:.0f}")):
             axes.axhline(level, color=INK, linewidth=0.9, linestyle="--")
@@ -93,7 +84,7 @@ def _shade_binding(axes: Axes, gpu: GPU) -> None:
         axes.axvspan(start, end, ymin=0.9, ymax=1, color=BOTTLENECKS[name], alpha=0.22, linewidth=0)
         words = {"shared memory": "shared\nmemory"}.get(name, name)
         color = BOTTLENECKS[name]
-        label_area(axes, [start, end], 1080, 1200, words, color, linespacing=0.95)
+        label_area(axes, [start, end], 1450, 3000, words, color, linespacing=0.95)
 
 
 def tiles() -> SvgFigure:
@@ -168,71 +159,6 @@ def _grid(
     box(axes, corner, (side, side), inside, alpha=fill, edge=edge or color, width=1.5, edge_alpha=1)
 
 
-def generations() -> SvgFigure:
-    """Share of the useful rate against the nanobatch for 8192 x 8192 weights, three GPUs."""
-    tokens = _whole_tokens(16, 4096)
-    reached = {name: tokens_for_share(name, _SQUARE, 0.9) for name in DATA_SHEET_GPUS}
-    told = ", ".join(f"{name} {count} tokens" for name, count in reached.items())
-    alt = (
-        f"Share of the useful rate against the nanobatch, for {_SQUARE} by {_SQUARE} weights. "
-        f"90 percent are reached with: {told}."
-    )
-    x = Axis("nanobatch", 16, 4096, "tokens", log=True)
-    with canvas(alt, x, _SHARE, height=3.6) as (axes, finish):
-        for name, count in reached.items():
-            color = gpu_color(name)
-            axes.plot(tokens, share_of_useful_rate(GPUS[name], _SQUARE, tokens) * 100, color=color)
-            axes.plot([count], [90], "o", color=color, markersize=5)
-            label_point(axes, count, 90, f"{name}: 90 %\nat {count} tokens", color)
-        return finish()
-
-
-#: What a reader of the bars chooses; the first of each is the start.
-BAR_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "gpu": names("H100 SXM", hypothesis=False),
-    "product": ("forward or input gradient", "weight gradient"),
-}
-BAR_CONTROLS = (
-    Slider("d1", "Rows d₁ (outputs)", 64, 65536, 8192, log=True),
-    Slider("d2", "Columns d₂ (inputs)", 64, 65536, 8192, log=True),
-    Slider("tokens", "Nanobatch z", 8, 65536, 256, "tokens", log=True),
-)
-
-
-def bars(
-    gpu: str = "H100 SXM",
-    product: str = "forward or input gradient",
-    d1: float = _SQUARE,
-    d2: float = _SQUARE,
-    tokens: float = 256,
-) -> SvgFigure:
-    """Time (µs) at each boundary of one matrix product; the longest of those that overlap binds."""
-    rows, columns, count = (max(8, 8 * round(size / 8)) for size in (d1, d2, tokens))
-    found = model.matmul_breakdown(gpu, rows, columns, count, product == BAR_CHOICES["product"][1])
-    seconds = dict(
-        zip(
-            _PARTS,
-            (found.hbm_s, found.l2_s, found.shared_memory_s, found.arithmetic_s, found.latency_s),
-            strict=True,
-        )
-    )
-    share = FLOP_PER_MAC * rows * columns * count / found.total_s / get_gpu(gpu).useful_flop_per_s
-    title = f"{gpu}: {rows} × {columns} weights, {count} tokens"
-    result = f"{readable(found.total_s * 1e6)} µs, {share:.0%} of the useful rate"
-    told = ", ".join(f"{name} {readable(time * 1e6)} µs" for name, time in seconds.items())
-    alt = f"{title}. {told}. Together {result}; {found.binding} binds."
-    with canvas(alt, height=2.9, title=f"{title}\n{result}") as (axes, finish):
-        axes.set_xlabel("time (µs); all but latency overlap")
-        axes.set_xlim(0, max(seconds.values()) * 1.4e6)
-        rows_axis(axes, list(seconds), above=0.8, below=0.8)
-        for place, (name, time) in enumerate(seconds.items()):
-            binds = name == found.binding
-            axes.barh(place, time * 1e6, color=BOTTLENECKS[name], alpha=0.9 if binds else 0.45)
-            text = readable(time * 1e6) + (" binds" if binds else "")
-            label_point(axes, time * 1e6, place, text, INK)
-        return finish()
-
-
 def ceilings_explorer() -> Explorer:
     """Share of the useful rate that each boundary allows, against the nanobatch."""
     joined = sp.Symbol("joined", nonnegative=True)
@@ -282,6 +208,7 @@ def ceilings_explorer() -> Explorer:
         ),
         readouts=(
             Number("Useful rate", useful, "TFLOP/s", 1e12),
-            Number("Least time, of an empty product", latency, "µs", 1e-6),
+            Number("Weights", d_1 * d_2 * w_A, "MiB", 2**20),
+            Number("Arithmetic as long as the latency", latency * z / (ideal), "tokens"),
         ),
     )

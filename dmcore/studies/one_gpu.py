@@ -66,7 +66,6 @@ def equations() -> Mapping[str, Equation]:
         ),
         Equation("eq-hbm-bytes", total, short(model.hbm_bytes(), l2)),
         Equation("eq-hbm-gradient-bytes", total, short(model.hbm_bytes(True), l2)),
-        Equation("eq-matmul-flop", flop, model.matmul_flop()),
         Equation("eq-matmul-time", seconds, in_pieces(model.time_expression(False, True), parts)),
     )
     return {equation.label: equation for equation in found}
