@@ -102,17 +102,6 @@ def swept(*names, **options):
     return {name: sweep(name, **options) for name in names}
 
 
-def own(module):
-    """Default settings of a figure with controls of its own."""
-    return {
-        "parallelism": lambda: {
-            name: value
-            for menu in module.DEGREE_MENUS
-            for name, value in menu.options[menu.default].items()
-        },
-    }[module.__name__.rsplit(".", 1)[1]]()
-
-
 #: Arguments of the figures that have no defaults.
 ARGUMENTS = {
     "hardware_generations.steps": lambda _: [("GTX 580", "V100 SXM", "A100 SXM", "GB200 NVL72")],
@@ -120,7 +109,6 @@ ARGUMENTS = {
     "hardware_generations.halved_and_doubled": lambda _: [("H100 SXM", "GB200 NVL72")],
     "measured_runs.one_run": lambda module: [module.run_choices()["run"][0]],
     "measured_runs.steps_divided": lambda module: [module.run_choices()["run"][:4]],
-    "parallelism.sliced": own,
     "simulator.all_splits": lambda _: [[28.8, 29.0, 31.2, 60.0, 340.0], [1, 1, 1, 0, 0], 31.2],
     "simulator.one_cluster": lambda _: [best_splits(low=20, high=20)[2**20]],
     "sweeps.ends": lambda _: [swept("V100 SXM", "A100 SXM", "H100 SXM")],

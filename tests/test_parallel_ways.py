@@ -1,5 +1,6 @@
 """The small models behind the pictures of parallelism, against the formulas of the book."""
 
+import re
 from fractions import Fraction
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from dmcore import GPUS, Model
 from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks import network
+from dmcore.chapters import parallelism as figures
 from dmcore.simulator import pipeline, traffic
 from dmcore.studies.ring import ring_all_reduce
 from dmcore.studies.schedule import (
@@ -161,3 +163,16 @@ def test_one_microbatch_less_than_enough_waits(stages, transfer):
 def test_bad_values_are_named(call, name):
     with pytest.raises(ValueError, match=name):
         call()
+
+
+def test_chunks_fly_for_those_who_want_motion_only():
+    """One flight for each message, from the sender's chunk, and none unless motion is welcome."""
+    svg = figures.ring(4).svg
+    flights = re.findall(r'class="dm-fly" x="([\d.]+)".*?--turn:(\d+);--x:(-?[\d.]+)px', svg)
+    states = list(ring_all_reduce(4))
+    assert len(flights) == sum(len(state.messages) for state in states)
+    assert {int(turn) for _, turn, _ in flights} == set(range(6))
+    before, motion = svg.split("@media (prefers-reduced-motion:no-preference)")
+    assert ".dm-fly{opacity:0}" in before
+    assert "animation" not in before
+    assert "animation" in motion

@@ -10,25 +10,25 @@ from matplotlib.axes import Axes
 from dmcore.algebra.symbols import symbols
 from dmcore.show.colors import COLORS, INK
 from dmcore.show.drawing import arrow, box, drawing
-from dmcore.show.explorer import Axis, Curve, Explorer, Menu, Slider
+from dmcore.show.explorer import Axis, Curve, Explorer, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator.pipeline import bubble_fraction
 from dmcore.studies.ring import ring_all_reduce
-from dmcore.studies.schedule import idle_share, plain_schedule
+from dmcore.studies.schedule import idle_share, plain_schedule, zero_bubble_schedule
 from dmcore.studies.slicing import Share, Slicing
 
 __all__ = [
-    "DEGREE_MENUS",
     "SCHEDULE_CONTROLS",
     "bubble_explorer",
     "data_parallel",
     "expert_parallel",
     "four_ways",
+    "layer",
+    "no_bubble",
     "pipeline_parallel",
     "ring",
     "schedule",
-    "sliced",
     "tensor_parallel",
 ]
 
@@ -36,19 +36,7 @@ _LAYERS = 4
 _TOKENS = 8
 #: The expert that each token of the picture is sent to, of four.
 _ROUTES = (2, 0, 3, 1, 1, 3, 0, 2)
-_MOST_CARDS = 16
 
-#: Degrees of the small model that a reader slices.
-DEGREE_MENUS = tuple(
-    Menu(label, {str(degree): {name: degree} for degree in (1, 2, 4)}, default)
-    for name, label, default in (
-        ("data", "Data parallel", "2"),
-        ("slices_of_d", "Tensor parallel along d_model, m", "1"),
-        ("slices_of_f", "Tensor parallel along d_ff, q", "2"),
-        ("pipeline", "Pipeline parallel", "2"),
-        ("expert", "Expert parallel", "1"),
-    )
-)
 #: Stages and microbatches of the schedule that a reader changes.
 SCHEDULE_CONTROLS = (
     Slider("stages", "Pipeline stages", 1, 8, 4, whole=True),
@@ -81,29 +69,27 @@ def four_ways() -> SvgFigure:
         return finish()
 
 
-def sliced(
-    data: float, slices_of_d: float, slices_of_f: float, pipeline: float, expert: float
-) -> SvgFigure:
-    """The small model cut by those degrees (1, 2 or 4): what each of the first 16 GPUs holds."""
-    slicing = Slicing(int(data), int(slices_of_d), int(slices_of_f), int(pipeline), int(expert))
-    shares = list(slicing.shares())[:_MOST_CARDS]
-    rows = -(-len(shares) // 4)
-    product = (
-        f"{slicing.data} data × {slicing.tensor} tensor × {slicing.pipeline} pipeline × "
-        f"{slicing.expert} expert"
+def layer() -> SvgFigure:
+    """One layer of a transformer: attention, which the book leaves out, and the MLP's two matrices."""
+    alt = (
+        "A layer of a transformer, from left to right. A token's vector of d channels passes attention, "
+        "which the book leaves out, and the MLP: a matrix from d to f channels, a nonlinearity, and a "
+        "matrix from f back to d."
     )
-    title = f"{slicing.gpus} GPUs = {product}"
-    weights, work = shares[0].weights, shares[0].work
-    told = f"each: {weights} of the weights, {work} of the arithmetic"
-    height = 1.2 * rows + 0.7
-    with _drawing(f"{title}. {told}.", height, -0.15) as (axes, finish):
-        axes.text(0, height - 0.1, title, va="top")
-        axes.text(0, height - 0.34, told, va="top", color=COLORS[5])
-        for number, share in enumerate(shares):
-            x, y = 1.02 * (number % 4), height - 0.5 - 1.2 * (number // 4 + 1) + 0.12
-            _card(axes, x, y, share, slicing.expert, COLORS[number % len(COLORS)])
-        if slicing.gpus > _MOST_CARDS:
-            axes.text(0, -0.12, f"and {slicing.gpus - _MOST_CARDS} more", color=COLORS[5])
+    with _drawing(alt, 1.6, 0, 1.62) as (axes, finish):
+        box(axes, (0.0, 0.55), (0.12, 0.5), COLORS[5], alpha=0.35)
+        axes.text(0.06, 0.48, "d", ha="center", va="top")
+        arrow(axes, (0.16, 0.8), (0.34, 0.8))
+        box(axes, (0.38, 0.4), (0.85, 0.8), None, "attention\n(left out)", dashed=True)
+        arrow(axes, (1.27, 0.8), (1.45, 0.8))
+        box(axes, (1.5, 0.55), (0.95, 0.5), COLORS[0], "W in\nd × f")
+        box(axes, (2.53, 0.3), (0.12, 1.0), COLORS[5], alpha=0.35)
+        axes.text(2.59, 0.23, "f = 4 d", ha="center", va="top")
+        box(axes, (2.73, 0.55), (0.95, 0.5), COLORS[2], "W out\nf × d")
+        arrow(axes, (3.71, 0.8), (3.84, 0.8))
+        box(axes, (3.88, 0.55), (0.12, 0.5), COLORS[5], alpha=0.35)
+        axes.text(3.94, 0.48, "d", ha="center", va="top")
+        axes.text(2.59, 1.42, "MLP, with a nonlinearity in the middle", ha="center")
         return finish()
 
 
@@ -139,7 +125,7 @@ def tensor_parallel() -> SvgFigure:
         "results are summed over 2 GPUs and the d results over 2."
     )
     panels = (
-        ("1D: four slices along f", 1, 4, "the d sums: over 4 GPUs", "no sum"),
+        ("1D: four slices along f", 1, 4, "the d sums: over 4 GPUs", "no all-reduce"),
         ("2D: m = 2 slices of d, q = 2 of f", 2, 2, "the d sums: over q = 2", "over m = 2"),
     )
     with _drawing(alt, 5.3, -0.02, 5.35) as (axes, finish):
@@ -205,7 +191,10 @@ def expert_parallel() -> SvgFigure:
 
 
 def ring(peers: int = 4) -> SvgFigure:
-    """Each GPU's chunks after each move of a ring all-reduce, with how many versions each sums."""
+    """Each GPU's chunks after each move of a ring all-reduce, with how many versions each sums.
+
+    Chunks fly from row to row for readers who have not asked their system for less motion.
+    """
     states = list(ring_all_reduce(peers))
     alt = (
         f"A ring all-reduce among {peers} GPUs, a row for each move. At first each chunk holds one "
@@ -214,20 +203,27 @@ def ring(peers: int = 4) -> SvgFigure:
     )
     top, width = 0.44 * len(states), 3.3 / peers
     side = 0.9 * width / peers
+
+    def corner(move: int, gpu: int, chunk: int) -> tuple[float, float]:
+        return 0.7 + width * gpu + side * chunk, top - 0.44 * (move + 1) + 0.06
+
     with _drawing(alt, top + 0.35, -0.05, top + 0.3) as (axes, finish):
         for gpu in range(peers):
             axes.text(0.7 + width * (gpu + 0.45), top + 0.08, f"GPU {gpu + 1}", ha="center")
+        flights = []
         for move, state in enumerate(states):
-            y = top - 0.44 * (move + 1) + 0.06
             words = f"move {move}" if move else "start"
-            axes.text(0.6, y + 0.15, words, ha="right", va="center")
+            axes.text(0.6, corner(move, 0, 0)[1] + 0.15, words, ha="right", va="center")
             arrived = {(message.receiver, message.chunk) for message in state.messages}
+            for message in state.messages:
+                start = corner(move - 1, message.sender, message.chunk)
+                flights.append((move - 1, start, corner(move, message.receiver, message.chunk)))
             for gpu, chunks in enumerate(state.summed):
                 for chunk, contributions in enumerate(chunks):
                     heavy, count = (gpu, chunk) in arrived, len(contributions)
                     box(
                         axes,
-                        (0.7 + width * gpu + side * chunk, y),
+                        corner(move, gpu, chunk),
                         (side, 0.3),
                         COLORS[2 if count == peers else 0],
                         str(count),
@@ -236,7 +232,36 @@ def ring(peers: int = 4) -> SvgFigure:
                         edge_alpha=1 if heavy else 0.55,
                         text_size=9,
                     )
-        return finish()
+        return _flying(finish(), axes, flights, (side, 0.3))
+
+
+def _flying(
+    still: SvgFigure,
+    axes: Axes,
+    flights: list[tuple[int, tuple[float, float], tuple[float, float]]],
+    size: tuple[float, float],
+) -> SvgFigure:
+    """The picture with boxes that fly, one turn after the other: turn, from where and to where."""
+    period = 1 + max((turn for turn, _, _ in flights), default=0)
+    assert axes.figure is not None
+    height = axes.figure.bbox.height
+    width, high = axes.transData.transform(size) - axes.transData.transform((0, 0))
+    moving = [
+        "<style>.dm-fly{opacity:0}@media (prefers-reduced-motion:no-preference){"
+        f".dm-fly{{animation:dm-fly {1.5 * period}s linear infinite;"
+        "animation-delay:calc(var(--turn)*1.5s)}"
+        f"@keyframes dm-fly{{0%{{opacity:.85;transform:none}}{80 / period:.1f}%{{opacity:.85;"
+        f"transform:translate(var(--x),var(--y))}}{100 / period:.1f}%,100%{{opacity:0;"
+        "transform:translate(var(--x),var(--y))}}}@media print{.dm-fly{display:none}}</style>"
+    ]
+    for turn, start, end in flights:
+        (x, y), (to_x, to_y) = (axes.transData.transform(place) for place in (start, end))
+        moving.append(
+            f'<rect class="dm-fly" x="{x:.1f}" y="{height - y - high:.1f}" width="{width:.1f}" '
+            f'height="{high:.1f}" fill="{COLORS[1]}" '
+            f'style="--turn:{turn};--x:{to_x - x:.1f}px;--y:{y - to_y:.1f}px"/>'
+        )
+    return SvgFigure(still.svg.replace("</svg>", "".join(moving) + "</svg>"), still.alt)
 
 
 def schedule(stages: float = 4, microbatches: float = 8) -> SvgFigure:
@@ -266,13 +291,38 @@ def schedule(stages: float = 4, microbatches: float = 8) -> SvgFigure:
         return finish()
 
 
+def no_bubble(stages: int = 4, microbatches: int = 8) -> SvgFigure:
+    """A zero-bubble schedule: gradients of weights fill the time in which a stage would wait."""
+    turns = zero_bubble_schedule(stages, microbatches)
+    end = max(turn.start for turn in turns) + 1
+    told = f"{stages} stages, {microbatches} microbatches: no stage ever waits for another"
+    alt = f"A zero-bubble schedule, time to the right, a row for each stage. {told}."
+    colors = {"forward": COLORS[0], "gradients": COLORS[1], "weights": COLORS[2]}
+    height = 0.3 * stages + 0.75
+    with _drawing(alt, height, -0.05) as (axes, finish):
+        unit, top = 3.35 / float(end), 0.3 * stages + 0.3
+        axes.text(0, height - 0.1, told, va="top")
+        for stage in range(stages):
+            y = top - 0.3 * (stage + 1)
+            axes.text(0.55, y + 0.12, f"GPU {stage + 1}", ha="right", va="center")
+        for turn in turns:
+            corner = (0.62 + unit * float(turn.start), top - 0.3 * (turn.stage + 1))
+            number = str(turn.microbatch + 1)
+            box(axes, corner, (unit, 0.25), colors[turn.kind], number, text_size=8.5)
+        words = {"forward": 0.62, "gradients": 1.3, "weights": 2.1}
+        for kind, x in words.items():
+            axes.text(x, 0.2, kind, color=colors[kind], va="top")
+        axes.text(3.97, 0.2, "time →", ha="right", va="top")
+        return finish()
+
+
 def bubble_explorer() -> Explorer:
     """Idle share of a pipeline against its microbatches, with stages and interleaving to move."""
     K, v = symbols("K v")
     idle = bubble_fraction()
     return Explorer(
         name="pipeline-bubble",
-        title="What a pipeline idles",
+        title="How much of the time a pipeline sits idle",
         alt="The idle share of a pipeline falls as the number of microbatches grows, and sooner if "
         "each stage holds several blocks of layers",
         x_symbol="K",
