@@ -13,9 +13,8 @@ from dmcore.bottlenecks.limits import critical_compute
 from dmcore.hardware.catalog import ACCELERATORS, GPUS, get_gpu
 from dmcore.hardware.variants import with_node
 from dmcore.models.model import Model
-from dmcore.simulator.ends import Bracket
 from dmcore.simulator.search import best_parallelism
-from dmcore.simulator.sweep import D_MODELS
+from dmcore.simulator.sweep import D_MODELS, sweep
 from dmcore.studies import generations as model
 from dmcore.studies.change import PAPERS_FROM_2048
 from dmcore.studies.generations import GENERATIONS
@@ -102,22 +101,26 @@ def test_gtx_580_reaches_the_reported_share_with_a_network_a_quarter_faster():
     assert faster.utilization / card.efficiency > 0.8
 
 
-def test_h100_ends_where_the_paper_says():
-    assert model.linear_scaling(GPUS["H100 SXM"]).first_below == pytest.approx(2.05e28, rel=0.01)
+def test_h100_ends_where_the_papers_sweep_does():
+    assert model.linear_scaling(GPUS["H100 SXM"]) == sweep("H100 SXM").end_range
 
 
-def test_l2_bandwidth_is_no_matter_and_the_network_is():
+def test_more_l2_bandwidth_is_no_matter_and_less_matters_less_than_the_network():
     gpu = get_gpu("B200 HGX")
     base = model.linear_scaling(gpu)
-    assert model.linear_scaling(model.changed(gpu, "L2 bandwidth", 0.5)) == base
-    assert model.linear_scaling(model.changed(gpu, "L2 bandwidth", 2)) == base
-    assert model.linear_scaling(model.changed(gpu, "network beyond the node", 2)).low > base.high
+    l2, network = "L2 bandwidth", "network beyond the node"
+    assert model.linear_scaling(model.changed(gpu, l2, 2)).flop == pytest.approx(
+        base.flop, rel=0.01
+    )
+    halved = {what: model.linear_scaling(model.changed(gpu, what, 0.5)) for what in (l2, network)}
+    assert halved[network].high < base.low < halved[l2].flop < base.flop
+    assert model.linear_scaling(model.changed(gpu, network, 2)).low > base.high
 
 
-def test_span_orders_its_crossings():
-    span = Bracket(first_below=1e28, last_above=4e28)
-    assert (span.low, span.high, span.middle) == (1e28, 4e28, pytest.approx(2e28))
-    assert Bracket(4e28, 1e28).low == 1e28
+def test_the_b200_ends_before_the_h100_and_the_gb200_after_it():
+    """Over all sets of cluster sizes, which is what the chapter concludes from."""
+    b200, h100, gb200 = (GENERATIONS[name].end for name in ("B200 HGX", "H100 SXM", "GB200 NVL72"))
+    assert b200.high < h100.low < h100.high < gb200.low
 
 
 def test_a_sweep_without_an_end_is_refused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import limits
-from dmcore.chapters import sweeps
 from dmcore.chapters.common import CONSTANTS, FLOP, SLIDERS, compute_axis, sliders
 from dmcore.evidence import training_runs
 from dmcore.hardware.variants import with_node
@@ -22,7 +21,7 @@ from dmcore.show.explorer import Axis, Curve, Explorer, Mark, Menu, Slider
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.labels import label_line, label_point
 from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis, scale_axis
-from dmcore.simulator.ends import Bracket
+from dmcore.simulator.ends import End
 from dmcore.studies import generations as model
 from dmcore.studies import growth
 from dmcore.studies.generations import GENERATIONS
@@ -33,8 +32,6 @@ __all__ = [
     "halved_and_doubled",
     "limit_year_explorer",
     "node_sizes",
-    "own_generation",
-    "own_generation_choices",
     "steps",
     "where_figures_are_from",
 ]
@@ -54,11 +51,11 @@ FIELDS: Mapping[str, str] = {
 def across_years() -> SvgFigure:
     """Training compute (FLOP) against the year: where each generation ends, and the largest runs.
 
-    A bar spans the two crossings of the simulator, a ring is the closed form at alpha = 0.
+    A bar is the range of the simulator's end, a ring is the closed form at alpha = 0.
     """
     spans = {name: generation.end for name, generation in GENERATIONS.items()}
     told = "; ".join(
-        f"{name} ({GENERATIONS[name].year}) {readable(span.low, 2)} to {readable(span.high, 2)}, "
+        f"{name} ({GENERATIONS[name].year}) {span}, "
         f"closed form {readable(GENERATIONS[name].critical_flop, 2)}"
         for name, span in spans.items()
     )
@@ -88,11 +85,10 @@ def across_years() -> SvgFigure:
         for name, span in spans.items():
             tpu = name.startswith("TPU")  # drawn to the right of the others of its year
             year, color = GENERATIONS[name].year + 0.45 * tpu, COLORS[2 if tpu else 1]
-            ends = [span.low, span.high]
-            axes.plot([year, year], ends, color=color, linewidth=6, solid_capstyle="round")
+            axes.plot([year, year], span.span, color=color, linewidth=6, solid_capstyle="round")
             closed = GENERATIONS[name].critical_flop
             axes.plot([year], [closed], "o", color=INK, markersize=5, fillstyle="none")
-            label_point(axes, year, span.middle, _short(name), color)
+            label_point(axes, year, float(np.sqrt(np.prod(span.span))), _short(name), color)
         return finish()
 
 
@@ -181,8 +177,7 @@ def node_sizes(gpu_name: str, sizes: tuple[int, ...]) -> SvgFigure:
     spans = {size: model.linear_scaling(with_node(gpu, size)) for size in sizes}
     closed = [limits.critical_compute(with_node(gpu, size)) for size in sizes]
     told = "; ".join(
-        f"{size} GPUs: {readable(span.low, 2)} to {readable(span.high, 2)}, closed form "
-        f"{readable(flop, 2)}"
+        f"{size} GPUs: {span}, closed form {readable(flop, 2)}"
         for (size, span), flop in zip(spans.items(), closed, strict=True)
     )
     alt = f"End of linear scaling of {gpu_name} in FLOP against the GPUs in a node. {told}."
@@ -195,12 +190,12 @@ def node_sizes(gpu_name: str, sizes: tuple[int, ...]) -> SvgFigure:
         for size, span in spans.items():
             axes.plot(
                 [size, size],
-                [span.low, span.high],
+                span.span,
                 color=COLORS[1],
                 linewidth=6,
                 solid_capstyle="round",
             )
-        label_line(axes, sizes, [span.low for span in spans.values()], "simulator", COLORS[1])
+        label_line(axes, sizes, [span.span[0] for span in spans.values()], "simulator", COLORS[1])
         return finish()
 
 
@@ -218,8 +213,7 @@ def halved_and_doubled(names: tuple[str, ...]) -> SvgFigure:
         for factor in (0.5, 2.0)
     }
     told = "; ".join(
-        f"{name} with {'half' if factor < 1 else 'twice'} the {what}: {readable(span.low, 2)} to "
-        f"{readable(span.high, 2)}"
+        f"{name} with {'half' if factor < 1 else 'twice'} the {what}: {span}"
         for (name, what, factor), span in spans.items()
     )
     alt = f"Where linear scaling ends, in FLOP, if one figure is halved or doubled. {told}."
@@ -227,8 +221,7 @@ def halved_and_doubled(names: tuple[str, ...]) -> SvgFigure:
         for axes, name in zip(each, names, strict=True):
             title = "linear scaling ends" if axes is each[-1] else ""
             scale_axis(axes, "x", Axis(title, 1e23, 1e31, "FLOP" if title else "", log=True))
-            base = GENERATIONS[name].end
-            axes.axvspan(base.low, base.high, color=INK, alpha=0.16, linewidth=0)
+            axes.axvspan(*GENERATIONS[name].end.span, color=INK, alpha=0.16, linewidth=0)
             axes.set_title(name, loc="left")
             rows_axis(axes, list(model.CHANGES), above=0.5, below=0.5)
             for row, what in enumerate(model.CHANGES):
@@ -237,7 +230,7 @@ def halved_and_doubled(names: tuple[str, ...]) -> SvgFigure:
         first = spans[names[0], next(iter(model.CHANGES)), 0.5], COLORS[3], "halved", -0.17
         second = spans[names[0], next(iter(model.CHANGES)), 2.0], COLORS[0], "doubled", 0.17
         for span, color, text, offset in (first, second):
-            label_point(each[0], span.high, offset, text, color)
+            label_point(each[0], span.span[1], offset, text, color)
         return finish()
 
 
@@ -292,37 +285,10 @@ def limit_year_explorer() -> Explorer:
     )
 
 
-def own_generation() -> Callable[..., SvgFigure]:
-    """A function of an accelerator, a figure of it and a factor that sweeps and draws: a widget."""
-
-    def draw(accelerator: str, figure: str, times: str, show: str) -> SvgFigure:
-        generation = GENERATIONS[accelerator]
-        gpu = model.changed(generation.gpu, figure, float(times))
-        found = model.runs_of(gpu)
-        swept = {"as it is": generation.runs, f"times {times}": found}
-        return sweeps.one_sweep(show, {accelerator: found} if times == "1" else swept)
-
-    return draw
-
-
-def own_generation_choices() -> dict[str, tuple[str, ...]]:
-    """What the reader of :func:`own_generation` chooses among."""
-    first = "GTX 580"
-    return {
-        "accelerator": (first, *(name for name in GENERATIONS if name != first)),
-        "figure": (
-            "network beyond the node",
-            *(what for what in model.CHANGES if what != "network beyond the node"),
-        ),
-        "times": ("2", "1", "0.25", "0.5", "4", "10"),
-        "show": ("utilization", "parallelism", "time"),
-    }
-
-
 def _short(name: str) -> str:
     return name if name.startswith(("GTX", "TPU")) else name.split(" ")[0]
 
 
-def _bar(axes: Axes, span: Bracket, row: float, color: str) -> None:
+def _bar(axes: Axes, span: End, row: float, color: str) -> None:
     # A span of a few percent would be no more than a hair, so its ends are round.
-    axes.plot([span.low, span.high], [row, row], color=color, linewidth=5, solid_capstyle="round")
+    axes.plot(span.span, [row, row], color=color, linewidth=5, solid_capstyle="round")

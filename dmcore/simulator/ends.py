@@ -86,10 +86,17 @@ class End:
         low, high = float(crossings[0]), float(crossings[-1])
         return cls(low if low == high else math.sqrt(low * high), low, high, reading)
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """``low`` and ``high``, FLOP; a ValueError if there are none."""
+        if self.low is None or self.high is None:
+            raise ValueError("the sweep must leave linear scaling to have a span")
+        return self.low, self.high
+
     def __str__(self) -> str:
-        if self.flop is None or self.low is None or self.high is None:
+        if self.flop is None:
             return "none"
-        whole, low, high = (readable(value, 2) for value in (self.flop, self.low, self.high))
+        whole, low, high = (readable(value, 2) for value in (self.flop, *self.span))
         return f"{whole} FLOP" + (f" ({low} to {high})" if low != high else "")
 
 

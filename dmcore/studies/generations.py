@@ -22,10 +22,10 @@ from dmcore.hardware.catalog import ACCELERATORS
 from dmcore.hardware.entries import Accelerator
 from dmcore.hardware.gpu import GPU
 from dmcore.models.model import Model
-from dmcore.simulator.ends import Bracket, bracket
+from dmcore.simulator.ends import End
 from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
-from dmcore.simulator.sweep import Sweep, sweep
+from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 from dmcore.studies import growth
 from dmcore.studies.change import PAPERS_FROM_2048, Lever
 
@@ -49,7 +49,7 @@ __all__ = [
 
 #: The run that AlexNet was: an estimate of its compute, and when its paper was published.
 ALEXNET = TrainingRun("AlexNet", "epoch2024models", 2012.92, 4.7e17, estimated=True)
-#: The newest documented run, from which growth is counted.
+#: The largest documented run, from which growth is counted.
 LAST_RUN = TRAINING_RUNS["Llama 3.1 405B"]
 
 
@@ -84,7 +84,7 @@ class Generation(Accelerator):
         return runs_of(self.gpu)
 
     @cached_property
-    def end(self) -> Bracket:
+    def end(self) -> End:
         """Where linear scaling ends, see :func:`linear_scaling`."""
         return linear_scaling(self.gpu)
 
@@ -108,7 +108,9 @@ GENERATIONS: Mapping[str, Generation] = MappingProxyType(
 
 
 @lru_cache(maxsize=64)
-def runs_of(gpu: GPU, min_utilization: float = 0.001) -> Sweep:
+def runs_of(
+    gpu: GPU, min_utilization: float = 0.001, widths: tuple[int, ...] = PAPERS_FROM_2048
+) -> Sweep:
     """The sweep of dense models on a GPU, down to a utilization of ``min_utilization``.
 
     Examples
@@ -116,13 +118,14 @@ def runs_of(gpu: GPU, min_utilization: float = 0.001) -> Sweep:
     >>> runs_of(GENERATIONS["GTX 580"].gpu, 0.1).d_model[0] == PAPERS_FROM_2048[0] == 2048
     True
     """
-    return sweep(gpu, d_models=PAPERS_FROM_2048, min_utilization=min_utilization, progress=False)
+    return sweep(gpu, d_models=widths, min_utilization=min_utilization, progress=False)
 
 
-def linear_scaling(gpu: GPU, min_utilization: float = 0.1) -> Bracket:
-    """Where linear scaling ends on a GPU, FLOP, in a sweep that ends at ``min_utilization``.
+def linear_scaling(gpu: GPU, min_utilization: float = 0.1) -> End:
+    """Where linear scaling ends on a GPU, over several sets of clusters, in a sweep to ``min_utilization``.
 
-    The default is far enough below the threshold of 0.8 of the useful rate.
+    The default is far enough below the threshold of 0.8 of the useful rate. Narrower models than the
+    paper's are asked only if those leave no linear scaling: some of them divide no cluster well.
 
     Raises
     ------
@@ -131,14 +134,14 @@ def linear_scaling(gpu: GPU, min_utilization: float = 0.1) -> Bracket:
 
     Examples
     --------
-    >>> end = linear_scaling(GENERATIONS["GTX 580"].gpu)
-    >>> f"{end.low:.1e} to {end.high:.1e} FLOP"
-    '1.1e+26 to 2.0e+26 FLOP'
+    >>> str(linear_scaling(GENERATIONS["GTX 580"].gpu))
+    '4.6 × 10²⁶ FLOP (1.0 × 10²⁶ to 3.7 × 10²⁷)'
     """
-    end = bracket(runs_of(gpu, min_utilization))
-    if end is None:
-        raise ValueError(f"gpu must leave linear scaling within the sweep, got {gpu.name!r}")
-    return end
+    for widths in (D_MODELS, PAPERS_FROM_2048):
+        end = runs_of(gpu, min_utilization, widths).end_range
+        if end.flop is not None:
+            return end
+    raise ValueError(f"gpu must leave linear scaling within the sweep, got {gpu.name!r}")
 
 
 #: The split that the authors' interactive tool is reported to find for 1e26 FLOP on GTX 580 cards.
