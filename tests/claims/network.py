@@ -49,12 +49,6 @@ def replica_tokens():
     return evaluate(composition.gradient_share(), rates, N_DP=1, b=1)
 
 
-def gradient_share(stages):
-    gpu = GPUS["H100 SXM"]
-    rates = {"beta_hbm": gpu.hbm_bytes_per_s, "beta_net": gpu.inter_node_bytes_per_s}
-    return evaluate(composition.gradient_share_of_stages(), rates, N_PP=stages)
-
-
 def shown(value, digits=3):
     return lambda: values.shown(value() if callable(value) else value, digits)
 
@@ -117,20 +111,10 @@ CLAIMS = (
         percent(nvlink_share),
         holds=lambda: abs(nvlink_share() - 2 / 9) < 0.001,
     ),
-    Claim(
-        "For the H100 that is {} tokens divided by the tokens of one replica", shown(replica_tokens)
-    ),
+    Claim("It takes an H100 as long as the arithmetic of {} tokens", shown(replica_tokens)),
     Claim(
         "Llama 3.1 gave each of its 128 replicas 125,000 tokens {cite:p}`llama2024`, so its gradients "
         "would add {}.",
         percent(lambda: replica_tokens() / 125e3),
-    ),
-    Claim(
-        "For the H100 it is $3{,}352 / (3 \\times 100) = {}$, divided by the number of stages.",
-        shown(lambda: gradient_share(1)),
-    ),
-    Claim(
-        "with 100 stages gradients add {} to a network that is already full",
-        percent(lambda: gradient_share(100)),
     ),
 )
