@@ -262,8 +262,7 @@ def derivation() -> Derivation:
     both = (network_time, arithmetic_time)
     bound = "the leading terms are an upper bound, close for many slices"
     token = "messages last no longer than arithmetic, token by token"
-    block, most = sp.Le(block_time_ratio(), 1), largest_tensor_parallelism
-    side = "in terms of the block's side"
+    most = largest_tensor_parallelism
     cancel = "with the rates put in, the GPUs in a node cancel"
     all_words = largest_tensor_parallelism_exact
     return Derivation(
@@ -273,7 +272,6 @@ def derivation() -> Derivation:
             Step("eq-all-reduced-words", words, bound, made_by=words_per_token_exact),
             Step("eq-network-condition", in_time, token, made_by=both),
             Step.of("eq-best-q", q, best_q, "the grid that sends the fewest numbers"),
-            Step("eq-block-condition", block, side, made_by=block_time_ratio),
             Step.of("eq-shard-side", a, shard_side, "the two times are equal"),
             Step.of("eq-shard-side-hardware", a, shard_side_of_hardware, cancel),
             Step.of("eq-largest-tensor-exact", N_TP, all_words, "with every number counted", sp.Le),
