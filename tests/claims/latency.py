@@ -46,7 +46,7 @@ def ring_share(hops):
 
 CLAIMS = (
     Claim(
-        "so a step takes at least 400 × 9 µs = {} ms",
+        "so a step takes at least 400 times 9 µs, or {} ms",
         lambda: f"{1e3 * evaluate(latency.least_step_time(), L=100, ell=9e-6):.1f}",
     ),
     Claim(

@@ -109,7 +109,7 @@ CLAIMS = (
         lambda: values.shown(gpus_at_the_wall() / 1e9, 3),
     ),
     Claim(
-        "a step in which nobody waits takes 12 × 100 × {} µs = {} ms, and no step can take less than {} "
+        "a step in which nobody waits takes 12 × 100 × {} µs, or {} ms, and no step can take less than {} "
         "ms.",
         lambda: f"{1e6 * PIECE:.0f}",
         lambda: f"{1200e3 * PIECE:.0f}",
