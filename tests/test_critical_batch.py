@@ -182,11 +182,10 @@ def test_both_sides_of_every_step_have_one_unit(title: str) -> None:
 def test_figures_tell_their_numbers() -> None:
     assert "both are 2" in figures.tradeoff().alt
     assert "With 6 it computes in all" in figures.two_microbatches().alt
-    told = figures.experiment([10, 100, math.inf], [2000, 220, 20], 1000).alt
-    assert "2,000 at 10, 220 at 100." in told
-    alt = figures.batch_laws().alt
+    marked = {mark.label: mark.y for mark in figures.batch_laws_explorer().marks}
     for run in RUNS_WITH_BATCH:
-        assert run.name in alt
+        assert marked[run.name] == run.largest_batch
+    assert marked["its dense equal"] == pytest.approx(62914560 / (671 / 37) ** 0.5, rel=1e-3)
 
 
 def test_explorer_starts_at_the_anchor_and_draws_every_law() -> None:

@@ -61,7 +61,7 @@ print(json.dumps({
     "formulas": text,
     "generations": list(GENERATIONS),
     "across": hardware_generations.across_years().alt,
-    "batch": critical_batch.batch_laws().alt,
+    "batch": [curve.label for curve in critical_batch.batch_laws_explorer().curves],
     "alpha_b": float(effective_alpha("faster").alpha_b),
     "scenario": outcome.critical_flop() / scenarios.BASELINE.critical_flop(),
     "scenarios": [repr(table), table._repr_html_()],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +22,7 @@ from dmcore.show.explorer import Readout as Number
 from dmcore.show.labels import label_line, label_point
 from dmcore.show.plots import SvgFigure, canvas, panels
 
-__all__ = ["batch_laws", "batch_laws_explorer", "experiment", "tradeoff", "two_microbatches"]
+__all__ = ["batch_laws_explorer", "tradeoff", "two_microbatches"]
 
 _LAWS = (*laws.BATCH_LAWS.values(), model.measured_law())
 _BATCH = Axis("batch", 4e4, 4e8, "tokens", log=True)
@@ -51,31 +50,6 @@ def tradeoff() -> SvgFigure:
             label_line(axes, batch, values, text, color)
         axes.plot([critical], [2], "o", color=INK, markersize=5)
         label_point(axes, critical, 2, "critical batch:\nboth are 2", INK)
-        return finish()
-
-
-def experiment(batches: Sequence[float], steps: Sequence[float], critical: float) -> SvgFigure:
-    """Steps counted in the chapter's experiment against the batch, the last one without bound.
-
-    The curve is that of the derivation, for the fewest steps counted and a critical batch.
-    """
-    counted = list(zip(batches[:-1], steps[:-1], strict=True))
-    told = ", ".join(f"{count:,.0f} at {batch:,.0f}" for batch, count in counted)
-    alt = (
-        f"Steps until the experiment has learned, against the examples in a batch: {told}. They lie on a "
-        f"curve that falls in proportion to the batch up to about {readable(critical, 2)} examples and is "
-        f"flat at {readable(steps[-1], 2)} steps from there on."
-    )
-    x = Axis("examples in a batch", 5, 2e5, log=True)
-    size = np.geomspace(x.low, x.high, 81)
-    curve = evaluate(model.steps_of_batch(), b=size, b_crit=critical, s_min=steps[-1])
-    with canvas(alt, x, Axis("steps", 10, 5000, log=True), height=3.0) as (axes, finish):
-        axes.plot(size, curve, color=COLORS[0])
-        axes.plot(size, steps[-1] * critical / size, color=INK, linestyle="--", linewidth=1)
-        axes.axhline(steps[-1], color=INK, linestyle="--", linewidth=1)
-        for batch, count in counted:
-            axes.plot([batch], [count], "o", color=INK, markersize=5)
-            label_point(axes, batch, count, f"{count:,.0f}", INK)
         return finish()
 
 
@@ -118,50 +92,6 @@ def _draw_stages(axes: Axes, stages: int, slots: int, per_stage: int) -> None:
     axes.grid(False)
 
 
-def batch_laws() -> SvgFigure:
-    """Batch (tokens) against training compute (FLOP): the laws by name, and batches of known runs."""
-    explorer = batch_laws_explorer()
-    told = "; ".join(
-        f"{run.name} {readable(run.largest_batch, 2)} at {readable(run.flop, 2)} FLOP"
-        for run in RUNS_WITH_BATCH
-    )
-    ends = {law.label: float(_tokens(law).subs(symbols("T")[0], 1e31 * FLOP)) for law in _LAWS}
-    reached = ", ".join(f"{label} {readable(end, 2)}" for label, end in ends.items())
-    alt = (
-        f"Batch in tokens against training compute. At 10³¹ FLOP the laws give: {reached}. "
-        f"Published batches: {told}."
-    )
-    with canvas(alt, explorer.x, explorer.y, height=3.7) as (axes, finish):
-        xs = explorer.x_values() / explorer.x.per_unit
-        for law in _LAWS:
-            ys = explorer.along_x(_tokens(law), explorer.defaults())
-            axes.plot(xs, ys, color=BATCH_LAWS[law.name])
-            label_line(axes, xs, ys, law.label, BATCH_LAWS[law.name])
-        for run in RUNS_WITH_BATCH:
-            sparse = run.sparsity > 1
-            axes.plot(
-                [run.flop],
-                [run.largest_batch],
-                "o",
-                color=INK,
-                markersize=4,
-                fillstyle="none" if sparse else "full",
-            )
-            label_point(axes, run.flop, run.largest_batch, run.name, INK)
-            if sparse:
-                axes.plot(
-                    [run.flop] * 2,
-                    [run.largest_batch, run.dense_batch],
-                    ":",
-                    color=INK,
-                    linewidth=1,
-                )
-                axes.plot(
-                    [run.flop], [run.dense_batch], "o", color=INK, markersize=4, fillstyle="none"
-                )
-        return finish()
-
-
 def batch_laws_explorer() -> Explorer:
     """The batch law of the closed forms, with its two numbers on sliders, beside the simulator's."""
     batch, exponent = sliders("b_0 alpha_b")
@@ -183,7 +113,14 @@ def batch_laws_explorer() -> Explorer:
             ),
         ),
         controls=(batch, replace(exponent, default=0.1)),
-        marks=tuple(Mark(run.flop * FLOP, run.largest_batch, run.name) for run in RUNS_WITH_BATCH),
+        marks=tuple(
+            Mark(run.flop * FLOP, batch, name)
+            for run in RUNS_WITH_BATCH
+            for batch, name in (
+                (run.largest_batch, run.name),
+                *([(run.dense_batch, "its dense equal")] if run.sparsity > 1 else []),
+            )
+        ),
         readouts=(
             Number("Batch at 10²⁸ FLOP", _batch_at(1e28), "million tokens", 1e6),
             Number("Batch at 10³¹ FLOP", _batch_at(1e31), "million tokens", 1e6),

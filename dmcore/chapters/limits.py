@@ -16,32 +16,29 @@ from dmcore.bottlenecks.critical_batch import (
     MICROBATCHES_PER_STAGE,
     REFERENCE_BATCH_TOKENS,
     REFERENCE_LAYERS,
-    measured_law,
 )
 from dmcore.chapters.common import (
     CONSTANTS,
     DATA_SHEET_GPUS,
     FLOP,
-    MONTH_S,
     compute_axis,
     gpu_menu,
+    gpu_values,
     sliders,
 )
 from dmcore.evidence import training_runs
 from dmcore.hardware.catalog import GPUS
-from dmcore.models.laws import effective_alpha
 from dmcore.show.colors import COLORS, INK, LIMITS, PARALLELISM, gpu_color
 from dmcore.show.drawing import box, drawing
-from dmcore.show.explorer import Axis, Band, Curve, Explorer, Mark
+from dmcore.show.explorer import Axis, Band, Curve, Explorer
 from dmcore.show.explorer import Readout as Number
 from dmcore.show.labels import label_area, label_line, label_point
-from dmcore.show.plots import SvgFigure, canvas, panels, scale_axis
+from dmcore.show.plots import SvgFigure, canvas
 
-__all__ = ["cluster", "duration_explorer", "needed_and_fed", "sensitivity"]
+__all__ = ["alpha_explorer", "cluster", "needed_and_fed"]
 
 _RUN = compute_axis(1e23, 1e34)
 _GPUS = Axis("GPUs", 1, 1e14, "", log=True)
-_LIMIT = compute_axis(1e22, 1e36)
 
 
 def needed_and_fed(gpu: str = "H100 SXM") -> SvgFigure:
@@ -136,80 +133,32 @@ def cluster(gpu: str = "H100 SXM", grid: tuple[int, int] = (5, 18)) -> SvgFigure
         return finish()
 
 
-def sensitivity() -> SvgFigure:
-    """Both limits (FLOP) against alpha: the critical compute of three GPUs, and the latency limit.
-
-    Lines across mark what laws of the batch imply for alpha.
-    """
-    implied = {
-        "constant": effective_alpha("none").alpha,
-        "sixth root": effective_alpha("default").alpha,
-        "tokens": effective_alpha(measured_law()).alpha,
-        "DeepSeek": effective_alpha("deepseek").alpha,
-    }
-    alpha = np.linspace(-0.15, 0.2, 106)
-    critical = {name: model.critical_compute(name, alpha) for name in DATA_SHEET_GPUS}
-    latency = model.latency_limit(alpha)
-    told = "; ".join(
-        f"{name} {readable(ys[0])} to {readable(ys[-1])}" for name, ys in critical.items()
-    )
-    laws = ", ".join(f"{name} {float(at):.3f}" for name, at in implied.items())
-    alt = (
-        "Two panels against alpha from -0.15 to 0.2. Above, the critical compute in FLOP rises: "
-        f"{told}. Below, the latency limit rises from {readable(latency[0], 2)} to "
-        f"{readable(latency[-1], 2)} FLOP. Laws of the batch are marked: {laws}."
-    )
-    with panels(alt, 2, height=5.6, sharex=True) as ((top, bottom), finish):
-        for axes, low, high, title in (
-            (top, 1e26, 1e33, "critical compute"),
-            (bottom, 1e29, 1e37, "latency limit"),
-        ):
-            scale_axis(axes, "x", Axis("α, batch growth less depth growth", -0.15, 0.2))
-            scale_axis(axes, "y", Axis(title, low, high, "FLOP", log=True))
-            axes.set_xticks([-0.1, 0, 0.1, 0.2], ["−0.1", "0", "0.1", "0.2"])
-            for at in implied.values():
-                axes.axvline(float(at), color=INK, linestyle=":", linewidth=1)
-        top.set_xlabel("")
-        for name, at in implied.items():
-            label_line(top, [float(at)] * 2, [1e30, 1e33], name, INK, rotation=90)
-        for name, ys in critical.items():
-            top.plot(alpha, ys, color=gpu_color(name))
-            label_line(top, alpha, ys, name.removesuffix(" SXM"), gpu_color(name))
-        bottom.plot(alpha, latency, color=LIMITS["latency"])
-        label_line(bottom, alpha, latency, "any GPU, 9 µs", LIMITS["latency"])
-        return finish()
-
-
-def duration_explorer() -> Explorer:
-    """Both limits against the duration of the run, with every assumption on a slider.
-
-    The documented runs are drawn at three months, since most makers do not tell the duration.
-    """
+def alpha_explorer() -> Explorer:
+    """Both limits against alpha, with every other assumption on a slider."""
     return Explorer(
         name="limits",
         title="The two limits",
         alt=(
-            "Training compute against the duration of a run: below the lower line GPUs can be kept "
-            "busy, between the lines some wait, above the upper line no run ends in time. Documented "
-            "runs are far below"
+            "Both limits in FLOP against alpha: they rise slowly at first, then without bound towards "
+            "1/2. Below the lower line GPUs can be kept busy, between the lines some wait, above the "
+            "upper line no run ends in time"
         ),
-        x_symbol="t",
-        x=Axis("duration of the run", MONTH_S / 2, 48 * MONTH_S, "months", MONTH_S, log=True),
-        y=_LIMIT,
+        x_symbol="alpha",
+        x=Axis("α, batch growth less depth growth", -0.15, 0.25),
+        y=compute_axis(1e25, 1e38),
         curves=(
+            *(
+                Curve(
+                    _critical(), name.removesuffix(" SXM"), gpu_values(name), True, gpu_color(name)
+                )
+                for name in DATA_SHEET_GPUS[:2]
+            ),
             Curve(_critical(), "critical compute", color=LIMITS["critical"]),
             Curve(model.latency_macs(), "latency limit", color=LIMITS["latency"]),
         ),
-        controls=(
-            gpu_menu(),
-            *sliders("F beta_hbm beta_net G w_P w_A ell alpha b_0 L_0 r"),
-        ),
+        controls=(gpu_menu(), *sliders("F beta_hbm beta_net G w_P w_A ell b_0 L_0 r t")),
         bands=_bands(),
-        marks=tuple(
-            Mark(model.QUARTER_S, training_runs.TRAINING_RUNS[name].flop * FLOP, name)
-            for name in ("GPT-3", "Llama 3.1 405B")
-        ),
-        readouts=_readouts({"t": model.QUARTER_S}, "in three months"),
+        readouts=_readouts(),
         constants=CONSTANTS,
     )
 
@@ -232,12 +181,12 @@ def _bands() -> tuple[Band, ...]:
     )
 
 
-def _readouts(fixed: dict[str, float], where: str) -> tuple[Number, ...]:
-    values = {symbols(name)[0]: value for name, value in fixed.items()}
-    critical, limit = _critical().subs(values), model.latency_macs().subs(values)
+def _readouts() -> tuple[Number, ...]:
+    (alpha,) = symbols("alpha")
+    critical, limit = (macs.subs(alpha, 0) for macs in (_critical(), model.latency_macs()))
     return (
-        Number(f"Critical compute {where}", critical, "FLOP", FLOP),
-        Number(f"Latency limit {where}", limit, "FLOP", FLOP),
+        Number("Critical compute at α = 0", critical, "FLOP", FLOP),
+        Number("Latency limit at α = 0", limit, "FLOP", FLOP),
         Number("Limit over critical compute", limit / critical),
     )
 
