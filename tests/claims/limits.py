@@ -9,7 +9,7 @@ from claims.ledger import Claim
 import dmcore
 from dmcore import GPUS
 from dmcore.algebra.expressions import evaluate
-from dmcore.bottlenecks import latency, limits, network
+from dmcore.bottlenecks import critical_batch, latency, limits, network
 from dmcore.evidence.training_runs import LARGEST_ESTIMATE, TRAINING_RUNS
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.words import FP8_AS_TRAINED
@@ -65,6 +65,13 @@ def ends(law):
 
 def walls(law):
     return values.latency_limit(alpha=values.alpha_of_law(law))
+
+
+def brute_force(share):
+    """Factor on the latency limit with a batch of that share of the critical one."""
+    steps = critical_batch.steps_of_batch()
+    known = {"b_crit": 1, "s_min": 1}
+    return float((evaluate(steps, known, b=1) / evaluate(steps, known, b=share)) ** 2)
 
 
 def gpus_at_the_wall():
@@ -212,5 +219,13 @@ CLAIMS = (
             / dmcore.critical_compute(H100, 0.2),
             4 ** (2 / 0.6),
         ),
+    ),
+    Claim(
+        "At k = 4 the limit rises by 64/25 = {}",
+        lambda: f"{brute_force(4):.2f}",
+    ),
+    Claim(
+        "As k \\to \\infty it rises by no more than 4, while the tokens grow without bound.",
+        holds=lambda: math.isclose(brute_force(1e12), 4) and brute_force(1e6) < 4,
     ),
 )
