@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from dmcore.algebra.symbols import symbols
-from dmcore.show.colors import COLORS, INK
+from dmcore.show.colors import COLORS
 from dmcore.show.drawing import arrow, box, drawing
 from dmcore.show.explorer import Axis, Curve, Explorer, Slider
 from dmcore.show.explorer import Readout as Number
@@ -21,12 +21,9 @@ from dmcore.studies.slicing import Share, Slicing
 __all__ = [
     "SCHEDULE_CONTROLS",
     "bubble_explorer",
-    "data_parallel",
-    "expert_parallel",
     "four_ways",
     "layer",
     "no_bubble",
-    "pipeline_parallel",
     "ring",
     "schedule",
     "tensor_parallel",
@@ -93,29 +90,6 @@ def layer() -> SvgFigure:
         return finish()
 
 
-def data_parallel() -> SvgFigure:
-    """Four copies of one matrix, a quarter of the batch to each, and gradients that are summed."""
-    alt = (
-        "Data parallelism: four GPUs each take a quarter of the batch and a whole copy of the "
-        "weights. Each gets a gradient for every weight; an all-reduce sums the four."
-    )
-    with _drawing(alt, 2.9, 0.05) as (axes, finish):
-        for gpu in range(4):
-            x, color = 1.02 * gpu, COLORS[gpu]
-            for token in range(_TOKENS):
-                inside = token // 2 == gpu
-                box(axes, (x + 0.2, 2.75 - 0.07 * token), (0.5, 0.055), color if inside else None)
-            arrow(axes, (x + 0.45, 2.2), (x + 0.45, 1.97))
-            box(axes, (x + 0.1, 1.3), (0.7, 0.65), color, "all\nweights")
-            arrow(axes, (x + 0.45, 1.27), (x + 0.45, 1.02))
-            box(axes, (x + 0.1, 0.62), (0.7, 0.38), color, "gradients", alpha=0.25, text_size=9.5)
-        axes.plot([0.1, 3.86], [0.45, 0.45], color=INK, linewidth=1)
-        for gpu in range(4):
-            axes.plot([1.02 * gpu + 0.45] * 2, [0.45, 0.6], color=INK, linewidth=1)
-        axes.text(1.98, 0.36, "all-reduce: the sum of the four, to all four", ha="center", va="top")
-        return finish()
-
-
 def tensor_parallel() -> SvgFigure:
     """The two matrices of a layer cut in one direction and in two, and which results are summed."""
     alt = (
@@ -141,52 +115,6 @@ def tensor_parallel() -> SvgFigure:
             axes.text(3.0, bottom + 1.25, f"the f sums:\n{f_sum}", va="center")
             axes.text(3.0, bottom + 0.7, "W out", va="center")
             axes.text(0.5, bottom + 0.24, d_sum, va="top")
-        return finish()
-
-
-def pipeline_parallel() -> SvgFigure:
-    """Eight layers shared among four GPUs, with the activations that cross between them."""
-    alt = (
-        "Pipeline parallelism: eight layers in a row, two to each of four GPUs. Activations go "
-        "forward across the three boundaries between GPUs, d channels for each token, and gradients "
-        "come back the same way."
-    )
-    with _drawing(alt, 1.5, -0.05, 1.4) as (axes, finish):
-        for layer in range(8):
-            stage = layer // 2
-            x = 0.05 + 0.4 * layer + 0.25 * stage
-            box(axes, (x, 0.5), (0.34, 0.6), COLORS[stage], str(layer + 1))
-            if layer % 2:
-                axes.text(x - 0.03, 1.18, f"GPU {stage + 1}", ha="center")
-            if layer % 2 and stage < 3:
-                arrow(axes, (x + 0.36, 0.9), (x + 0.63, 0.9))
-                arrow(axes, (x + 0.63, 0.68), (x + 0.36, 0.68))
-        axes.text(2.0, 0.42, "across: d activations for each token,", ha="center", va="top")
-        axes.text(2.0, 0.2, "back: their d gradients", ha="center", va="top")
-        return finish()
-
-
-def expert_parallel() -> SvgFigure:
-    """Eight tokens of four GPUs on their way to the experts that a router chose for them."""
-    alt = (
-        "Expert parallelism: eight tokens, two on each of four GPUs, each sent to one of four "
-        f"experts, one on each GPU. {sum(_ROUTES[t] != t // 2 for t in range(_TOKENS))} of the eight "
-        "have to move to another GPU."
-    )
-    with _drawing(alt, 2.6, -0.1, 2.62) as (axes, finish):
-        axes.text(0.75, 2.42, "tokens, where they are", ha="center")
-        axes.text(3.05, 2.42, "experts of a layer", ha="center")
-        for token in range(_TOKENS):
-            gpu, y = token // 2, 2.2 - 0.28 * token - 0.06 * (token // 2)
-            expert = _ROUTES[token]
-            target = 2.06 - 0.62 * expert
-            color = COLORS[gpu]
-            box(axes, (0.5, y - 0.08), (0.5, 0.16), color)
-            axes.plot([1.03, 2.5], [y, target], color=color, linewidth=1.6)
-        for expert in range(4):
-            y = 2.06 - 0.62 * expert
-            box(axes, (2.53, y - 0.23), (1.05, 0.46), COLORS[expert], f"expert {expert + 1}")
-            axes.text(0.42, y, f"GPU {expert + 1}", ha="right", va="center")
         return finish()
 
 
