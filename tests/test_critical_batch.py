@@ -185,7 +185,7 @@ def test_figures_tell_their_numbers() -> None:
     marked = {mark.label: mark.y for mark in figures.batch_laws_explorer().marks}
     for run in RUNS_WITH_BATCH:
         assert marked[run.name] == run.largest_batch
-    assert marked["its dense equal"] == pytest.approx(62914560 / (671 / 37) ** 0.5, rel=1e-3)
+    assert marked["if dense"] == pytest.approx(62914560 / (671 / 37) ** 0.5, rel=1e-3)
 
 
 def test_explorer_starts_at_the_anchor_and_draws_every_law() -> None:

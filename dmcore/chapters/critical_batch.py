@@ -118,7 +118,7 @@ def batch_laws_explorer() -> Explorer:
             for run in RUNS_WITH_BATCH
             for batch, name in (
                 (run.largest_batch, run.name),
-                *([(run.dense_batch, "its dense equal")] if run.sparsity > 1 else []),
+                *([(run.dense_batch, "if dense")] if run.sparsity > 1 else []),
             )
         ),
         readouts=(
