@@ -76,7 +76,7 @@ def bound_flop(
 ) -> float:
     """:func:`bound_at_alpha` in FLOP, with each belief taken as lognormal between its 5 % and 95 % points.
 
-    What no belief is about is taken as known, as in :func:`baseline`, and so is what leaves no doubt;
+    What no belief is about is taken as known, as in :func:`~dmcore.studies.uncertainty.baseline`, and so is what leaves no doubt;
     attention counts with its median.
 
     Examples

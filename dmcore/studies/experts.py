@@ -23,7 +23,7 @@ def dense_depth() -> ShapeLaw:
     Examples
     --------
     >>> laws.DEPTH_LAWS["default"](20480, 4 * 20480), dense_depth()(20480, 4 * 20480)
-    (288, 384)
+    (288, 448)
     """
     L, P, E, T = symbols("L P E T_FLOP")
     experts = {P: laws.parameters(), E: SPARSITY_LAWS["default"].expression}
