@@ -8,8 +8,9 @@ in `intro.py`) holds `CLAIMS`, a tuple of claims:
 
 The sentence, or the telling part of it, is what stands on the page, with a field {} for each number. What
 fills the fields is computed, so that a number changed on the page or in the model is noticed. What a
-comparison or a count asserts is `holds`. Sentences are compared without regard to line ends, emphasis and
-how mathematics is written: $1.9 \\times 10^{28}$ FLOP, 1.9 × 10²⁸ FLOP and 1.9 × 10^28 FLOP are one.
+comparison or a count asserts is `holds`. Sentences are compared without regard to line ends, emphasis,
+links within the book and how mathematics is written: $1.9 \\times 10^{28}$ FLOP, 1.9 × 10²⁸ FLOP and
+1.9 × 10^28 FLOP are one.
 
 `python tests/claims/ledger.py` lists the pages with their claims. What several pages say is a function of
 `values.py`, which they share.
@@ -42,6 +43,7 @@ _PLAIN = (
     (r"\{,\}", ","),
     (r"(?<=\d)[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}](?=\d{3})", ","),
     (r"\\[ %]", lambda m: m[0][1]),
+    (r"\[([^\[\]]*)\]\((?!https?:)[^()\s]*\)", r"\1"),
     (r"[*$]", ""),
     (r"[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}~]", " "),
     (r"\n>[ ]?", "\n"),
