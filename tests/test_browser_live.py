@@ -438,8 +438,7 @@ def check_cluster(page, figure, at=None):
     row = int(np.argmin(np.abs(np.log(flop / at))))
     expected = {
         "Largest feasible run": flop.max(),
-        "Linear scaling ends": runs.facts["linear_end"],
-        "Last run in linear scaling": runs.facts["last_linear"],
+        "Linear scaling ends at": runs.facts["end"],
         "GPUs": runs.numbers("n_gpu")[row],
         "Utilization": runs.numbers("utilization")[row] / 0.01,
         "Length of the run": runs.numbers("months")[row],
@@ -618,7 +617,7 @@ def test_sweeps_to_pick(browser, homes, kind):
             for label, value in (
                 ("Utilization", found.utilization[row] / 0.01),
                 ("Largest feasible run", found.training_flop[-1]),
-                ("Linear scaling ends", found.linear_scaling_end),
+                ("Linear scaling ends at", found.end.flop),
                 ("GPUs", found.n_gpu[row]),
             ):
                 assert float(shown_number(root, label)) == pytest.approx(value, rel=TOLERANCE)

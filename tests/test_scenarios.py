@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dmcore import GPUS
 from dmcore.bottlenecks import limits
 from dmcore.chapters import ways_around as figures
 from dmcore.models.laws import DEPTH_LAWS, SIMULATOR_YEAR_S
-from dmcore.simulator.ends import falling, first_run_below, on_falling_fit
 from dmcore.simulator.sweep import D_MODELS, sweep
 from dmcore.studies import scenarios
 from dmcore.studies.change import (
     BASELINE,
-    FROM_2048,
     WIDTHS,
     Change,
     closed_form_latency_s,
@@ -27,7 +22,6 @@ from dmcore.studies.change import (
     swept,
     together,
 )
-from dmcore.studies.elasticities import LEVERS
 from dmcore.studies.scenarios import SCENARIOS, headline_table
 
 H100 = GPUS["H100 SXM"]
@@ -50,46 +44,6 @@ def table():
     return headline_table(NAMES)
 
 
-# ------------------------------------------------------------------------------- the end of a zigzag
-
-
-def nearest_falling(values: list[float]) -> list[float]:
-    """The same by its definition: the least of the means over what ends here, of what starts here."""
-    return [
-        min(max(np.mean(values[i : j + 1]) for j in range(k, len(values))) for i in range(k + 1))
-        for k in range(len(values))
-    ]
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_falling_is_the_nearest_falling_sequence(values: list[float]) -> None:
-    found = falling(values)
-    assert np.all(np.diff(found) <= 1e-12)
-    assert found == pytest.approx(nearest_falling(values), abs=1e-9)
-
-
-def test_falling_leaves_what_falls_and_pools_what_rises() -> None:
-    assert falling([5, 3, 1]).tolist() == [5, 3, 1]
-    assert falling([5, 1, 3, 0]).tolist() == [5, 2, 2, 0]
-    with pytest.raises(ValueError, match="one-dimensional"):
-        falling([[1.0]])
-
-
-def test_end_lies_between_the_first_run_below_and_the_last_above() -> None:
-    found = sweep(H100)
-    end = on_falling_fit(found)
-    assert found.linear_scaling_end < end < 5.9e28
-    assert on_falling_fit(found, 0.99) < end < on_falling_fit(found, 0.3)
-    assert on_falling_fit(found, 1.1) is None  # never as high
-    assert on_falling_fit(sweep(H100, d_models=[12288])) is None  # never as low
-    with pytest.raises(ValueError, match="level must be positive"):
-        on_falling_fit(found, 0)
-    # The narrowest models of this sweep are below the level, wider ones far above.
-    slow = swept(LEVERS["HBM"].at(0.1), H100, FROM_2048)
-    assert first_run_below(slow) is None
-    assert on_falling_fit(slow) == pytest.approx(end / 10**2.97, rel=0.02)
-
-
 # ---------------------------------------------------------------------------------- what they are
 
 
@@ -110,7 +64,7 @@ def test_every_scenario_says_what_it_is(name: str) -> None:
 
 def test_baseline_is_the_papers_sweep_and_the_closed_form_of_its_laws(table) -> None:
     paper = sweep("H100 SXM")
-    assert table.baseline.first_below_flop == paper.linear_scaling_end
+    assert table.baseline.linear_end == paper.end_range
     assert table.baseline.last_run_flop == paper.training_flop[-1]
     assert table.baseline.critical_flop == pytest.approx(
         limits.critical_compute("H100 SXM", duration_s=SIMULATOR_YEAR_S / 4, **own_laws())
@@ -197,7 +151,12 @@ def test_what_is_infinite_or_unfinished_says_so(table) -> None:
         )
     )
     assert table["infinite network"].critical_flop == math.inf
-    assert [one.change.name for one in table if one.out_of_widths] == ["192 layers, DeepSeek"]
+    (unfinished,) = (one for one in table if one.out_of_widths)
+    assert unfinished.change.name == "192 layers, DeepSeek"
+    assert unfinished.linear_throughout
+    assert unfinished.linear_end.flop is None
+    assert unfinished.linear_flop == unfinished.last_run_flop
+    assert not any(one.linear_throughout for one in table if one is not unfinished)
 
 
 def test_table_is_ranked_by_single_changes(table) -> None:
@@ -215,7 +174,7 @@ def test_table_as_text_and_as_html(table) -> None:
         assert line.startswith(one.change.name)
     cells = lines[2 + NAMES.index("network × 10")].removeprefix("network × 10").split()
     assert cells[0] == "4.6e32"
-    assert cells[5:] == ["+4.3", "+1.2", "+0.0", "+0.0"]
+    assert cells[6:] == ["+4.3", "+1.1", "+0.0", "+0.0"]
     assert ">3.6e38" in lines[-1]
     html = table._repr_html_()
     assert html.count("<tr>") == 1 + len(table)
@@ -238,8 +197,8 @@ def test_unknown_names_are_refused(table) -> None:
 
 def test_pictures_say_their_numbers(table) -> None:
     waste, end = figures.ranking(table), figures.ends(table)
-    assert "network × 10 +1.2 (+4.3)" in waste.alt
-    assert "infinite network +1.3 (infinite)" in waste.alt
+    assert "network × 10 +1.1 (+4.3)" in waste.alt
+    assert "infinite network +1.2 (infinite)" in waste.alt
     assert "latency ÷ 10 +2.3 (+2.1)" in end.alt
     assert "The other 3 move neither" in end.alt
     assert "192 layers, DeepSeek" in end.svg

@@ -114,7 +114,7 @@ def check(settings, runs, ended):
     """Hold runs against a sweep of dmcore, and each split against dmcore's own time of it."""
     found = sweep_of(settings)
     assert len(runs) == len(found)
-    for name in ("utilization", "months", "training_flop"):
+    for name in ("utilization", "utilization_at_deadline", "months", "training_flop"):
         np.testing.assert_allclose(
             [run[name] for run in runs], getattr(found, name), rtol=TOLERANCE, err_msg=name
         )
@@ -353,7 +353,7 @@ def test_cluster_in_page_and_kernel(monkeypatch):
     before = view.value
     controls[0].value = "V100 SXM"
     assert view.value != before
-    assert "linear scaling ends" in view.value
+    assert "Linear scaling ends" in view.value
     peak = next(each for each in controls if each.description.startswith("Peak arithmetic"))
     assert peak.value == pytest.approx(GPUS["V100 SXM"].peak_flop_per_s / 1e12, rel=0.02)
     assert not peak.continuous_update

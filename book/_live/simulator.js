@@ -632,15 +632,19 @@ function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
 }
 
 /**
- * The smallest cluster that ends a run in time, with its best step; or what keeps all from it.
+ * The quickest way on a cluster of a size, if its step takes at most `cutoff` seconds.
+ * @typedef {(gpus: number, cutoff: number) => LaidOut | undefined} Quickest
+ */
+
+/**
+ * A function that finds the quickest way of a model's step.
  * @param {Formulas} f
  * @param {Machine} gpu
  * @param {Model} model
- * @param {SweepSettings} settings
- * @param {number} minUtilization
- * @returns {(LaidOut & {gpus: number, ideal: number}) | {ended: "latency", least: number} | {ended: "clusters", gpus: number}}
+ * @param {boolean} zeroBubbleLatency
+ * @returns {Quickest}
  */
-function smallestCluster(f, gpu, model, settings, minUtilization) {
+function makeQuickest(f, gpu, model, zeroBubbleLatency) {
   const known = new Map();
   /** @param {Way} way */
   const seconds = (way) => {
@@ -653,6 +657,20 @@ function smallestCluster(f, gpu, model, settings, minUtilization) {
     }
     return found;
   };
+  return (gpus, cutoff) => fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds);
+}
+
+/**
+ * The smallest cluster that ends a run in time, with its best step; or what keeps all from it.
+ * @param {Formulas} f
+ * @param {Machine} gpu
+ * @param {Model} model
+ * @param {SweepSettings} settings
+ * @param {number} minUtilization
+ * @param {Quickest} quickest
+ * @returns {(LaidOut & {gpus: number, ideal: number}) | {ended: "latency", least: number} | {ended: "clusters", gpus: number}}
+ */
+function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
   const floor = gpu.productsInLayer * model.layers * gpu.ell_kernel;
   if (settings.seconds <= floor * model.steps)
     return { ended: "latency", least: floor * model.steps };
@@ -663,10 +681,63 @@ function smallestCluster(f, gpu, model, settings, minUtilization) {
     if (gpus < needed) continue;
     const ideal = f.arithmetic(model.params, model.experts, model.batch, gpus, gpu.F_peak);
     if (ideal < minUtilization * floor) break;
-    const found = fastest(f, gpu, model, gpus, cutoff, settings.zeroBubbleLatency, seconds);
+    const found = quickest(gpus, cutoff);
     if (found && found.step * model.steps <= settings.seconds) return { ...found, gpus, ideal };
   }
   return { ended: "clusters", gpus };
+}
+
+/**
+ * Share of the peak that is used on the cluster that ends a run exactly at its deadline, as
+ * dmcore/simulator/deadline.py finds it; undefined if none ends it in time.
+ * @param {Machine} gpu
+ * @param {Model} model
+ * @param {number} deadline seconds
+ * @param {LawsSpec} laws
+ * @param {Quickest} quickest
+ * @returns {number | undefined}
+ */
+function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
+  const peak = model.flop / gpu.F_peak;
+  const floor = gpu.productsInLayer * model.layers * gpu.ell_kernel * model.steps;
+  const { experts } = model;
+  const doublings = Math.max(1, Math.floor(Math.log2((model.d * model.ff * model.batch) / experts)) + 1);
+  const sizes = [
+    ...new Set(
+      laws.factors.flatMap((m) => Array.from({ length: doublings }, (_, i) => experts * m * 2 ** i)),
+    ),
+  ].sort((a, b) => a - b);
+  /** @type {Map<number, [number, number]>} */
+  const known = new Map();
+  /** @type {(gpus: number, atMost: number) => number} */
+  const runSeconds = (gpus, atMost) => {
+    let [cutoff, seconds] = known.get(gpus) ?? [0, Infinity];
+    if (seconds === Infinity && cutoff < atMost) {
+      seconds = (quickest(gpus, atMost / model.steps)?.step ?? Infinity) * model.steps;
+      known.set(gpus, [atMost, seconds]);
+    }
+    return seconds;
+  };
+  for (const tooLong of [...laws.tooLong, Infinity]) {
+    let [late, slow] = [0, deadline * tooLong];
+    const smallest = (peak * gpu.F_peak) / gpu.F_useful / Math.max(slow - floor, 1e-300);
+    let ended = false;
+    for (const gpus of sizes) {
+      if (gpus < smallest) continue;
+      if (peak / gpus < laws.leastUtilization * floor) break;
+      const seconds = runSeconds(gpus, slow);
+      ended = seconds <= deadline;
+      if (ended && late) {
+        const share = Math.log(slow / deadline) / Math.log(slow / seconds);
+        return peak / deadline / (late * (gpus / late) ** share);
+      }
+      if (ended && slow === Infinity) return peak / gpus / seconds;
+      if (ended) break;
+      if (seconds * EQUAL < slow) [late, slow] = [gpus, seconds];
+    }
+    if (!ended) return undefined;
+  }
+  return undefined;
 }
 
 // ----------------------------------------------------------------------------------- the sweep
@@ -722,7 +793,8 @@ export function* sweep(f, settings, laws) {
   const gpu = { ...makeGpu(f, settings.gpu), productsInLayer: laws.productsInLayer };
   for (const width of laws.widths) {
     const model = makeModel(own, width, settings, laws);
-    const found = smallestCluster(own, gpu, model, settings, laws.minUtilization);
+    const quickest = makeQuickest(own, gpu, model, settings.zeroBubbleLatency);
+    const found = smallestCluster(own, gpu, model, settings, laws.minUtilization, quickest);
     if ("ended" in found) {
       yield { ...found, width };
       return;
@@ -743,6 +815,8 @@ export function* sweep(f, settings, laws) {
       training_flop: model.flop,
       n_gpu: found.gpus,
       utilization,
+      utilization_at_deadline:
+        utilizationAtDeadline(gpu, model, settings.seconds, laws, quickest) ?? NaN,
       months: (found.step * model.steps) / laws.monthSeconds,
       data_parallel: way.data,
       tensor_parallel: way.slices * way.ffSlices,

@@ -158,6 +158,11 @@ export interface LawsSpec {
   aspectRatio: number;
   minUtilization: number;
   linearScaling: number;
+  /** Clusters have experts * m * 2**i GPUs with one of these m, */
+  factors: number[];
+  /** and the slower of two that take about the time is looked for up to these multiples of it. */
+  tooLong: number[];
+  leastUtilization: number;
   monthSeconds: number;
   productsInLayer: number;
   batchLaws: BatchLawSpec[];

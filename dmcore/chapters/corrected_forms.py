@@ -175,7 +175,7 @@ def options() -> GridFigure:
 
 _COLUMNS = (
     "training_flop",
-    "utilization",
+    "utilization_at_deadline",
     "n_gpu",
     "d_model",
     "microbatches",

@@ -18,7 +18,7 @@ from dmcore.show.explorer import Axis
 from dmcore.show.grid import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.labels import label_area, label_line, label_point
 from dmcore.show.plots import SvgFigure, canvas, rows_axis
-from dmcore.simulator.ends import first_run_below, never_linear
+from dmcore.simulator.ends import LINEAR_SCALING, never_linear
 from dmcore.simulator.sweep import Sweep, sweep
 
 __all__ = [
@@ -53,6 +53,7 @@ COLUMNS = {
         Column("training_flop", "training compute", "FLOP", shown=False),
         Column("n_gpu", "GPUs"),
         Column("utilization", "utilization", "%", 0.01),
+        Column("utilization_at_deadline", "utilization at the deadline", "%", 0.01),
         Column("months", "length of the run", "months"),
         Column("tensor_parallel", "tensor parallel"),
         Column("pipeline_parallel", "pipeline parallel"),
@@ -113,7 +114,7 @@ def sweep_grid(
         x=x,
         y=y,
         x_column="training_flop",
-        y_column="utilization",
+        y_column="utilization_at_deadline",
         runs=runs,
         lines=choices[-1].label if lines is None else lines,
         **options,
@@ -126,8 +127,11 @@ def utilization(
     limits_flop: Mapping[str, float] | None = None,
     last_flop: float = COMPUTE.high,
     height: float = 3.4,
+    papers: bool = False,
 ) -> SvgFigure:
-    """Utilization (share of the peak) against training compute (FLOP), a line to a sweep.
+    """Utilization at the deadline (share of the peak) against training compute (FLOP), a line to a sweep.
+
+    A dot is where linear scaling ends.
 
     Parameters
     ----------
@@ -139,25 +143,33 @@ def utilization(
         Right end of the compute axis.
     height
         Height in inches.
+    papers
+        Whether a thin line has the utilization of the paper's clusters as well, of E 2**i GPUs.
     """
-    ends = {label: first_run_below(found) for label, found in sweeps.items()}
     told = ", ".join(
-        f"{label}: {found.utilization[0]:.0%} at first, linear scaling "
-        + (f"to {readable(end)} FLOP" if end else "never" if never_linear(found) else "throughout")
-        for (label, found), end in zip(sweeps.items(), ends.values(), strict=True)
+        f"{label}: {found.utilization_at_deadline[0]:.0%} at first, linear scaling "
+        + (
+            f"to {readable(found.end.flop, 2)} FLOP"
+            if found.end.flop
+            else "never"
+            if never_linear(found)
+            else "throughout"
+        )
+        for label, found in sweeps.items()
     )
     alt = f"Utilization against training compute. {told}."
     x = replace(COMPUTE, high=last_flop)
     with canvas(alt, x, UTILIZATION, height=height) as (axes, finish):
         for (label, found), color in zip(sweeps.items(), _colors(sweeps), strict=True):
-            percent = found.utilization * 100
+            percent = found.utilization_at_deadline * 100
             axes.plot(found.training_flop, percent, color=color)
+            if papers:
+                axes.plot(found.training_flop, found.utilization * 100, color=color, linewidth=0.7)
             if limits_flop and label in limits_flop:
                 axes.axvline(limits_flop[label], color=color, linestyle=":", linewidth=1.2)
-            end = ends[label]
-            if end is not None:
-                at = percent[found.training_flop == end]
-                axes.plot([end], at, "o", color=color, markersize=5)
+            if found.end.flop is not None:
+                level = LINEAR_SCALING * found.gpu.efficiency * 100
+                axes.plot([found.end.flop], [level], "o", color=color, markersize=5)
             label_line(axes, found.training_flop, percent, label, color)
         return finish()
 
@@ -171,15 +183,18 @@ def _colors(labels: Iterable[str]) -> list[str]:
 
 
 def ends(sweeps: Mapping[str, Sweep], closed_forms: Mapping[str, float] | None = None) -> SvgFigure:
-    """Where linear scaling ends (FLOP), a row to a sweep; rings mark a closed form's T_crit."""
+    """Where linear scaling ends (FLOP), a row to a sweep; rings mark a closed form's T_crit.
+
+    A line spans the ends that other sets of clusters give.
+    """
     closed_forms = closed_forms or {}
     rows = {
-        label: first_run_below(found) or float(found.training_flop[-1])
+        label: found.end_range.flop or float(found.training_flop[-1])
         for label, found in sweeps.items()
         if not never_linear(found)
     }
     told = ", ".join(
-        f"{label} {readable(end)}"
+        f"{label} {sweeps[label].end_range}"
         + (f" (closed form {readable(closed_forms[label])})" if label in closed_forms else "")
         for label, end in rows.items()
     )
@@ -194,6 +209,8 @@ def ends(sweeps: Mapping[str, Sweep], closed_forms: Mapping[str, float] | None =
         for row, (label, end) in enumerate(rows.items()):
             color = COLORS[row % len(COLORS)]
             axes.plot([end], [row], "o", color=color, markersize=7)
+            if sweeps[label].end.flop:
+                axes.plot(sweeps[label].end_range.span, [row, row], color=color, linewidth=2)
             closed = closed_forms.get(label, np.inf)
             if np.isfinite(closed):
                 axes.plot([closed], [row], "o", color=color, markersize=9, fillstyle="none")

@@ -20,7 +20,6 @@ from dmcore.show.explorer import Axis
 from dmcore.show.grid import Choice, GridFigure, Runs
 from dmcore.show.labels import label_line
 from dmcore.show.plots import SvgFigure, canvas
-from dmcore.simulator.ends import on_falling_fit
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.change import WIDTHS, Outcome, own_laws
 from dmcore.studies.scenarios import ScenarioTable
@@ -38,8 +37,8 @@ _LOW, _HIGH = -2.6, 6.9  # decades that are drawn
 def ranking(table: ScenarioTable) -> SvgFigure:
     """What each change does to the compute at which GPUs start to wait, in decades, the best first.
 
-    Dots: linear scaling of the simulator, with a line from its first run below to its last run above
-    the threshold. Rings: T_crit of the closed form.
+    Dots: linear scaling of the simulator, with a line over other sets of clusters. Rings: T_crit of the
+    closed form.
     """
     return _ranked(table, "waste")
 
@@ -111,12 +110,12 @@ def _draw_row(
     beyond = [decades for decades in (found, formula) if decades is not None and decades > _HIGH]
     if beyond:
         text = " and ".join("∞" if np.isinf(decades) else f"{decades:.1f}" for decades in beyond)
-        text = "≥ " * (simulated == "last_run_flop" and one.out_of_widths) + text
+        text = "≥ " * one.linear_throughout + text
         axes.plot([_HIGH - 0.15], [row], ">", color=color, markersize=6, fillstyle="none")
         axes.annotate(text, (_HIGH - 0.5, row), ha="right", va="center", color=color)
-    if simulated == "linear_flop" and not found > _HIGH:  # type: ignore[operator]
-        names = ("first_below_flop", "last_above_flop")
-        span = [one.decades_over(table.baseline, name) or 0.0 for name in names]
+    base = table.baseline.linear_flop
+    if simulated == "linear_flop" and one.linear_end.flop and base:
+        span = np.minimum(np.log10(np.array(one.linear_end.span) / base), _HIGH)
         axes.plot(span, [row, row], color=color, linewidth=1.2)
     if formula is not None and formula <= _HIGH:
         axes.plot([formula], [row], "o", color=color, markersize=8, fillstyle="none")
@@ -227,7 +226,14 @@ def combinations() -> GridFigure:
     )
 
 
-_COLUMNS = ("training_flop", "utilization", "n_gpu", "d_model", "layers", "batch_tokens")
+_COLUMNS = (
+    "training_flop",
+    "utilization_at_deadline",
+    "n_gpu",
+    "d_model",
+    "layers",
+    "batch_tokens",
+)
 
 
 def _runs(found: Sweep) -> Runs:
@@ -236,4 +242,4 @@ def _runs(found: Sweep) -> Runs:
         if found.ended_by
         else "The sweep ran out of widths: larger runs would be possible."
     )
-    return runs_of(found, _COLUMNS, note, {"end": on_falling_fit(found)})
+    return runs_of(found, _COLUMNS, note, {"end": found.end.flop})

@@ -10,14 +10,22 @@ from typing import Any
 
 from dmcore.algebra.derivation import building_page
 from dmcore.algebra.numbers import readable
-from dmcore.chapters.sweeps import COLUMNS, COMPUTE, MIX, own_sweep, own_sweep_choices, sweep_grid
+from dmcore.chapters.sweeps import (
+    COLUMNS,
+    COMPUTE,
+    END,
+    MIX,
+    own_sweep,
+    own_sweep_choices,
+    sweep_grid,
+)
 from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import GB
 from dmcore.hardware.variants import figures_of
 from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS
 from dmcore.show.cluster import ClusterFigure, runs_of
 from dmcore.show.explorer import Menu, Slider
-from dmcore.show.grid import Choice, Column, GridFigure, Runs
+from dmcore.show.grid import Choice, GridFigure, Runs
 from dmcore.show.widgets import explore, interact
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
@@ -27,16 +35,13 @@ _LAW_WORDS = tuple(law.words for law in BATCH_LAWS.values())
 
 _COMPUTE = replace(COMPUTE, high=1e37)
 _NAMES = tuple(name for name in COLUMNS if name != "memory_bytes")
-_FACTS = (
-    Column("linear_end", "linear scaling ends", "FLOP"),
-    Column("last_linear", "last run in linear scaling", "FLOP"),
-)
+
 # ----------------------------------------------------------------------------------------- grid
 
 _DURATIONS = {"1 month": 1, "3 months": 3, "6 months": 6, "1 year": 12, "2 years": 24}
 #: The paper's presets but the one of three levels, whose search takes longest. The cluster has all.
 _GRID_GPUS = tuple(name for name in names(paper=True) if len(GPUS[name].network) < 3)
-_GRID_COLUMNS = _NAMES[:11]
+_GRID_COLUMNS = _NAMES[:12]
 
 
 @cache
@@ -63,7 +68,7 @@ def grid(sparse: bool = False) -> GridFigure:
         x=_COMPUTE,
         start=1e29,
         end_label="Largest feasible run",
-        facts=_FACTS,
+        facts=(END,),
         mix=MIX,
         digits=11,
     )
@@ -158,7 +163,7 @@ def cluster() -> ClusterFigure:
         start=1e29,
         lines="",
         end_label="Largest feasible run",
-        facts=_FACTS,
+        facts=(END,),
         mix=replace(MIX, high=56),
         digits=17,
     )

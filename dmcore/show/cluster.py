@@ -25,7 +25,8 @@ from dmcore.show.grid import GridFigure, Runs
 from dmcore.show.page import control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator import pipeline, traffic
-from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above
+from dmcore.simulator.deadline import FACTORS, LEAST_UTILIZATION, TOO_LONG
+from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
 from dmcore.simulator.step import MONTH_S
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
@@ -89,7 +90,7 @@ def runs_of(
     note
         Why there are no more runs.
     facts
-        Numbers of all runs together; by default both readings of where linear scaling ends.
+        Numbers of all runs together; by default where linear scaling ends.
     more
         Further columns.
 
@@ -112,7 +113,7 @@ def runs_of(
         else:
             made[name] = [float(getattr(step, name)) for step in found.steps]
     if facts is None:
-        facts = {"linear_end": first_run_below(found), "last_linear": last_run_above(found)}
+        facts = {"end": found.end.flop}
     return Runs(made, facts, note)
 
 
@@ -222,6 +223,9 @@ def laws_data() -> dict[str, Any]:
         "aspectRatio": 4,
         "minUtilization": 0.001,
         "linearScaling": LINEAR_SCALING,
+        "factors": list(FACTORS),
+        "tooLong": list(TOO_LONG),
+        "leastUtilization": LEAST_UTILIZATION,
         "monthSeconds": MONTH_S,
         "productsInLayer": products_in_mlp(Extras()),
         "depthLaws": list(laws.DEPTH_LAWS),

@@ -4,7 +4,8 @@ The paper's sweep takes the smallest cluster of E 2**i GPUs that ends a run in t
 anything between half the time allowed and all of it, and its utilization is that of a shorter run, which
 makes a curve zigzag. Here each run is given all of its time: of the clusters of E m 2**i GPUs that are
 faster than every smaller one, the last that takes longer than the deadline and the first that does not
-are found, and between them the logarithm of the GPUs is interpolated in that of the time.
+are found, and between them the logarithm of the GPUs is interpolated in that of the time. If even the
+smallest cluster that works ends the run in time, it is that one's utilization.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.search import least_seconds
 
-__all__ = ["FACTORS", "OTHER_FACTORS", "utilization_at_deadline", "utilizations_at_deadline"]
+__all__ = [
+    "FACTORS",
+    "LEAST_UTILIZATION",
+    "OTHER_FACTORS",
+    "TOO_LONG",
+    "utilization_at_deadline",
+    "utilizations_at_deadline",
+]
 
 #: Clusters have E m 2**i GPUs with one of these m,
 FACTORS: tuple[int, ...] = (1, 3, 5, 7, 9)
@@ -30,9 +38,10 @@ FACTORS: tuple[int, ...] = (1, 3, 5, 7, 9)
 OTHER_FACTORS: tuple[tuple[int, ...], ...] = ((1,), (1, 3), tuple(range(1, 32, 2)))
 
 #: Below this utilization no larger cluster is tried.
-_LEAST_UTILIZATION = 0.001
-#: The slower of the two clusters is looked for among those that take this many times too long at most.
-_TOO_LONG = (1.15, 1.6, 4.0, math.inf)
+LEAST_UTILIZATION = 0.001
+#: The slower of the two clusters is looked for among those that take this many times too long at most, at
+#: last among all.
+TOO_LONG = (1.15, 1.6, 4.0)
 
 
 def utilization_at_deadline(
@@ -61,7 +70,7 @@ def utilization_at_deadline(
     Returns
     -------
     float or None
-        None if no cluster ends the run in time, or all that work do.
+        None if no cluster ends the run in time.
 
     Raises
     ------
@@ -116,12 +125,12 @@ def utilizations_at_deadline(
         # No smaller cluster ends in that time at the useful rate.
         smallest = peak_s / gpu.efficiency / max(late_s - floor_s, 1e-300)
         for n_gpu in sizes[bisect_left(sizes, smallest) :]:
-            if peak_s / n_gpu < _LEAST_UTILIZATION * floor_s:
+            if peak_s / n_gpu < LEAST_UTILIZATION * floor_s:
                 break
             seconds = run_s(n_gpu, late_s)
             if seconds <= deadline_s:
                 if not late:
-                    return math.inf
+                    return peak_s / n_gpu / seconds if late_s == math.inf else math.inf
                 share = math.log(late_s / deadline_s) / math.log(late_s / seconds)
                 return peak_s / deadline_s / (late * (n_gpu / late) ** share)
             if seconds * EQUAL < late_s:
@@ -131,11 +140,8 @@ def utilizations_at_deadline(
     found: list[float | None] = []
     for factors in sets:
         sizes = _sizes(model, factors)
-        value: float | None = math.inf
-        for too_long in _TOO_LONG:
-            if value == math.inf:
-                value = at_deadline(sizes, too_long)
-        found.append(None if value == math.inf else value)
+        tried = (at_deadline(sizes, too_long) for too_long in (*TOO_LONG, math.inf))
+        found.append(next(share for share in tried if share != math.inf))
     return found
 
 

@@ -23,10 +23,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive
 from dmcore.algebra.numbers import readable
+from dmcore.algebra.tables import Table
 from dmcore.simulator.deadline import FACTORS, OTHER_FACTORS, utilizations_at_deadline
 
 if TYPE_CHECKING:
@@ -35,16 +36,11 @@ if TYPE_CHECKING:
 __all__ = [
     "LINEAR_SCALING",
     "READINGS",
-    "Bracket",
     "End",
     "at_the_deadline",
-    "bracket",
-    "falling",
     "first_run_below",
-    "last_run_above",
-    "middle_of_bracket",
     "never_linear",
-    "on_falling_fit",
+    "table_of_ends",
     "utilizations",
 ]
 
@@ -208,138 +204,29 @@ def never_linear(found: Sweep, level: float = LINEAR_SCALING) -> bool:
     return bool((known[:1] <= level * found.gpu.efficiency).any())
 
 
-@dataclass(frozen=True)
-class Bracket:
-    """Two crossings of the level, between which linear scaling ends, in either order; FLOP.
-
-    Attributes
-    ----------
-    first_below : float
-        The first run at or below the level.
-    last_above : float
-        The last run above it.
-
-    Examples
-    --------
-    >>> Bracket(first_below=4e28, last_above=1e28).middle
-    2e+28
-    """
-
-    first_below: float
-    last_above: float
-
-    @property
-    def low(self) -> float:
-        """The smaller of the two, FLOP."""
-        return min(self.first_below, self.last_above)
-
-    @property
-    def high(self) -> float:
-        """The larger of the two, FLOP."""
-        return max(self.first_below, self.last_above)
-
-    @property
-    def middle(self) -> float:
-        """Their geometric mean, FLOP."""
-        return float((self.first_below * self.last_above) ** 0.5)
-
-
-def bracket(found: Sweep, level: float = LINEAR_SCALING) -> Bracket | None:
-    """Both crossings of the level: the first run at or below it and the last above it.
-
-    Parameters
-    ----------
-    found : Sweep
-        The runs.
-    level : float
-        Share of the useful FLOP/s.
-
-    Raises
-    ------
-    ValueError
-        If ``level`` is not positive.
+def table_of_ends(sweeps: Mapping[str, Sweep]) -> Table:
+    """Where linear scaling ends (FLOP) by both readings, with the range of the first, a row to a sweep.
 
     Examples
     --------
     >>> from dmcore.simulator.sweep import sweep
-    >>> found = sweep("H100 SXM", d_models=(36864, 40960, 49152, 53248))
-    >>> f"{bracket(found).middle:.2e}"
-    '1.75e+28'
+    >>> table_of_ends({"H100": sweep("H100 SXM")}).rows[0][:2]
+    ('H100', '8.7 × 10²⁸')
     """
-    below = _below(found, level)
-    if not below.any() or below[0]:
-        return None
-    flop = found.training_flop
-    return Bracket(float(flop[below][0]), float(flop[~below][-1]))
-
-
-def last_run_above(found: Sweep, level: float = LINEAR_SCALING) -> float | None:
-    """Training FLOP of the last run above the level.
-
-    Examples
-    --------
-    >>> from dmcore.simulator.sweep import sweep
-    >>> found = sweep("H100 SXM", d_models=(36864, 40960, 49152, 53248))
-    >>> f"{last_run_above(found):.2e}"
-    '1.49e+28'
-    """
-    crossings = bracket(found, level)
-    return None if crossings is None else crossings.last_above
-
-
-def middle_of_bracket(found: Sweep, level: float = LINEAR_SCALING) -> float | None:
-    """Geometric mean of the training FLOP of the first run below and of the last above the level."""
-    crossings = bracket(found, level)
-    return None if crossings is None else crossings.middle
-
-
-def on_falling_fit(found: Sweep, level: float = LINEAR_SCALING) -> float | None:
-    """Training FLOP at which the falling curve nearest to the utilizations crosses the level.
-
-    Between the middles of two pools of runs (see :func:`falling`), utilization goes straight in the
-    logarithm of compute. The first run may be below, if the curve starts above.
-    """
-    below = _below(found, level)
-    if below.all() or not below.any():
-        return None
-    smooth = falling(found.utilization / found.gpu.efficiency)
-    pools = np.unique(-smooth)  # ascending, as the utilization falls
-    middles = np.array([np.log(found.training_flop[-smooth == pool]).mean() for pool in pools])
-    if not pools[0] <= -level <= pools[-1]:
-        return None
-    return float(np.exp(np.interp(-level, pools, middles)))
-
-
-def falling(values: ArrayLike) -> NDArray[np.float64]:
-    """The sequence that never rises and is nearest to those values, by least squares.
-
-    Neighbours that rise are pooled to their mean until none do ("isotonic regression").
-
-    Raises
-    ------
-    ValueError
-        If the values are not one-dimensional.
-
-    Examples
-    --------
-    >>> falling([5, 3, 4, 1]).tolist()
-    [5.0, 3.5, 3.5, 1.0]
-    """
-    given = np.asarray(values, dtype=float)
-    if given.ndim != 1:
-        raise ValueError(f"values must be one-dimensional, got the shape {given.shape!r}")
-    means: list[float] = []
-    counts: list[int] = []
-    for value in given.tolist():
-        means.append(value)
-        counts.append(1)
-        while len(means) > 1 and means[-2] <= means[-1]:
-            mean, count = means.pop(), counts.pop()
-            means[-1] = (means[-1] * counts[-1] + mean * count) / (counts[-1] + count)
-            counts[-1] += count
-    return np.repeat(means, counts)
-
-
-def _below(found: Sweep, level: float) -> NDArray[np.bool_]:
-    check_positive("level", level, finite=True)
-    return found.utilization <= level * found.gpu.efficiency
+    head = (
+        "sweep",
+        "at the deadline, FLOP",
+        "with other clusters, FLOP",
+        "first run below, FLOP",
+        "last run, FLOP",
+    )
+    rows = []
+    for label, found in sweeps.items():
+        end, first = found.end_range, found.linear_scaling_end
+        figures = (end.flop, first, float(found.training_flop[-1]))
+        whole, paper, last = ("–" if flop is None else readable(flop, 2) for flop in figures)
+        span = "–" if end.flop is None else " to ".join(readable(flop, 2) for flop in end.span)
+        rows.append((label, whole, span, paper, last))
+    return Table(
+        rows, head, "Where linear scaling ends: at the deadline, and as the paper reads it."
+    )

@@ -137,7 +137,7 @@ class Sweep:
         """Share of the peak on the cluster that ends each run exactly at its deadline.
 
         Such a cluster lies between two of experts * m * 2**i GPUs with m = 1, 3, 5, 7, 9: see
-        :mod:`.deadline`. nan where there is none.
+        :mod:`.deadline`.
         """
         return ends.utilizations(self)[0]
 

@@ -25,7 +25,7 @@ from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import PASSES, SIMULATOR_YEAR_S, BatchLaw, ShapeLaw, effective_alpha
 from dmcore.models.model import Extras
 from dmcore.models.words import Words
-from dmcore.simulator.ends import LINEAR_SCALING, first_run_below, last_run_above, on_falling_fit
+from dmcore.simulator.ends import LINEAR_SCALING, End, at_the_deadline, never_linear
 from dmcore.simulator.step import TrainingStep
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
@@ -309,7 +309,7 @@ class Outcome:
     --------
     >>> outcome = Outcome(BASELINE, swept(BASELINE))
     >>> f"{outcome.linear_flop:.1e}", f"{outcome.critical_flop:.1e}"
-    ('5.5e+28', '2.5e+28')
+    ('8.7e+28', '2.5e+28')
     """
 
     change: Change
@@ -327,19 +327,24 @@ class Outcome:
         return self.change.limit_flop(self.gpu)
 
     @property
-    def first_below_flop(self) -> float | None:
-        """The first run that is not in linear scaling (:mod:`dmcore.simulator.ends`)."""
-        return first_run_below(self.found, LINEAR_SCALING * self.change.counted)
+    def _level(self) -> float:
+        return LINEAR_SCALING * self.change.counted
+
+    @cached_property
+    def linear_end(self) -> End:
+        """Where linear scaling ends (:mod:`dmcore.simulator.ends`), over several sets of clusters."""
+        return at_the_deadline(self.found, self._level, all_sets=True)
 
     @property
-    def last_above_flop(self) -> float | None:
-        """The last run that is in linear scaling."""
-        return last_run_above(self.found, LINEAR_SCALING * self.change.counted)
+    def linear_throughout(self) -> bool:
+        """Whether the sweep runs out of widths before it leaves linear scaling."""
+        none = self.linear_end.flop is None
+        return none and self.out_of_widths and not never_linear(self.found, self._level)
 
     @property
     def linear_flop(self) -> float | None:
-        """Where linear scaling ends by the smoothed utilization."""
-        return on_falling_fit(self.found, LINEAR_SCALING * self.change.counted)
+        """Where linear scaling ends; where it does not (:attr:`linear_throughout`), the last run."""
+        return self.last_run_flop if self.linear_throughout else self.linear_end.flop
 
     @property
     def last_run_flop(self) -> float:

@@ -76,8 +76,8 @@ def bound_flop(
 ) -> float:
     """:func:`bound_at_alpha` in FLOP, with each belief taken as lognormal between its 5 % and 95 % points.
 
-    What no belief is about is taken as known, as in :func:`~dmcore.studies.uncertainty.baseline`, and so is what leaves no doubt;
-    attention counts with its median.
+    What no belief is about is taken as known, as in :func:`~dmcore.studies.uncertainty.baseline`, and so
+    is what leaves no doubt; attention counts with its median.
 
     Examples
     --------

@@ -28,7 +28,6 @@ from dmcore.hardware.variants import (
     lower_latency,
 )
 from dmcore.models.laws import BATCH_LAWS, BatchLaw
-from dmcore.simulator.ends import first_run_below, on_falling_fit
 from dmcore.studies.change import FROM_2048, Change, Lever, own_laws, swept
 
 __all__ = [
@@ -224,16 +223,13 @@ class Response:
     factors : tuple of float
         In ascending order, with 1 among them.
     ends : tuple of float
-        log10 of the FLOP at which the smoothed utilization falls to 0.8 of the useful rate; nan where
-        even the first run is below.
-    firsts : tuple of float
-        log10 of the FLOP of the first run below, of the raw utilization.
+        log10 of the FLOP at which linear scaling ends; nan where it does not, or never was.
     lasts : tuple of float
         log10 of the FLOP of the largest run that ends in time.
 
     Examples
     --------
-    >>> found = Response("mine", (1.0, 10.0), (28.0, 30.0), (28.0, 30.0), (31.0, 31.0))
+    >>> found = Response("mine", (1.0, 10.0), (28.0, 30.0), (31.0, 31.0))
     >>> found.gain(10.0), found.gain(10.0, "lasts")
     (2.0, 0.0)
     """
@@ -241,7 +237,6 @@ class Response:
     lever: str
     factors: tuple[float, ...]
     ends: tuple[float, ...]
-    firsts: tuple[float, ...]
     lasts: tuple[float, ...]
 
     def gain(self, factor: float, of: str = "ends") -> float:
@@ -279,8 +274,7 @@ def response(
     return Response(
         lever,
         factors,
-        tuple(_log(on_falling_fit(found)) for found in sweeps),
-        tuple(_log(first_run_below(found)) for found in sweeps),
+        tuple(_log(found.end.flop) for found in sweeps),
         tuple(_log(float(found.training_flop[-1])) for found in sweeps),
     )
 
@@ -292,7 +286,7 @@ BATCH_EXPONENT = (-0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06)
 def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float, float], ...]:
     """(change of alpha, log10 of the end of linear scaling in FLOP), from sweeps of the simulator."""
     laws = {by: Change(f"exponent {by:+g}", batch=_batch_law(1.0, by)) for by in BATCH_EXPONENT}
-    return tuple((by, _log(on_falling_fit(swept(law, gpu, FROM_2048)))) for by, law in laws.items())
+    return tuple((by, _log(swept(law, gpu, FROM_2048).end.flop)) for by, law in laws.items())
 
 
 def table_of_responses(responses: Sequence[Response]) -> str:

@@ -211,8 +211,9 @@ class ScenarioTable:
 
     def __str__(self) -> str:
         lines = [
-            f"{'':26s}{'GPUs start to wait, FLOP':^30s}{'no run ends':^18s}change, decades",
-            f"{'':26s}" + _aligned(["T_crit", "below", "above", "T_limit"], ["last run"], _HEADS),
+            f"{'':26s}{'GPUs start to wait, FLOP':^39s}{'no run ends':^18s}change, decades",
+            f"{'':26s}"
+            + _aligned(["T_crit", "ends", "from", "to", "T_limit"], ["last run"], _HEADS),
         ]
         for one in self.outcomes:
             *flop, last = _flop(one)
@@ -225,7 +226,7 @@ class ScenarioTable:
         return f"<{len(self)} scenarios, from {self.baseline.change.name!r}>"
 
     def _repr_html_(self) -> str:
-        numbers = ("T_crit", "first run below", "last run above", "T_limit", "last run")
+        numbers = ("T_crit", "linear scaling ends", "from", "to", "T_limit", "last run")
         changes = ("T_crit", "linear scaling", "T_limit", "last run")
         head = (
             "scenario",
@@ -234,14 +235,15 @@ class ScenarioTable:
         )
         caption = (
             "Where each scenario's GPUs start to wait and where its runs end, and the change against "
-            "the first row. ≥: the sweep ran out of widths."
+            "the first row. From, to: with other sets of clusters. ≥: the sweep ran out of widths."
         )
         rows = [(one.change.name, *self._cells(one)) for one in self.outcomes]
         return html_table(rows, head, caption, [one.change.words for one in self.outcomes])
 
     def _cells(self, one: Outcome) -> list[str]:
         figures = [_written(flop) for flop in _flop(one)]
-        figures[-1] = ("≥ " if one.out_of_widths else "") + figures[-1]
+        for at, least in ((1, one.linear_throughout), (-1, one.out_of_widths)):
+            figures[at] = ("≥ " if least else "") + figures[at]
         changes = (one.decades_over(self.baseline, name) for name in MEASURES)
         return [*figures, *map(_written_change, changes)]
 
@@ -254,8 +256,9 @@ def _flop(one: Outcome) -> tuple[float | None, ...]:
     """The figures of a row, FLOP."""
     return (
         one.critical_flop,
-        one.first_below_flop,
-        one.last_above_flop,
+        one.linear_flop,
+        one.linear_end.low,
+        one.linear_end.high,
         one.limit_flop,
         one.last_run_flop,
     )
@@ -265,7 +268,7 @@ def _aligned(*groups: Iterable[str]) -> str:
     """The cells of a line of the text table, each as far to the right as its column."""
     cells = (cell for group in groups for cell in group)
     return "".join(
-        f"{cell:>{w}s}" for cell, w in zip(cells, (8, 9, 9, 11, 10, 8, 7, 7, 6), strict=True)
+        f"{cell:>{w}s}" for cell, w in zip(cells, (8, 9, 9, 9, 11, 10, 8, 7, 7, 6), strict=True)
     )
 
 
@@ -290,7 +293,7 @@ def _change(decades: float | None) -> str:
 
 
 def headline_table(names: Iterable[str] = tuple(SCENARIOS)) -> ScenarioTable:
-    """Scenarios evaluated, the first as the baseline: the table that sums up the book. Takes some seconds.
+    """Scenarios evaluated, the first as the baseline: the table that sums up the book. Takes half a minute.
 
     Examples
     --------

@@ -136,8 +136,8 @@ export function cluster(spec, frame) {
     const column = (name) =>
       runs.columns[columns.findIndex((each) => each.name === name)].map(Number);
     const threshold = laws.linearScaling * eta;
-    const named = linearScaling(column("training_flop"), column("utilization"), threshold);
-    return spec.facts.map(({ name }) => named[name] ?? null);
+    const used = column("utilization_at_deadline");
+    return [linearScaling(column("training_flop"), used, threshold) ?? null];
   }
 
   // ------------------------------------------------------------------------------ the figure

@@ -25,15 +25,22 @@ export function whyItEnds(end, months, laws) {
 }
 
 /**
- * The first run that uses at most the threshold of the useful rate, and the last above it, in FLOP;
- * neither if the runs were never above it, or always.
+ * Where linear scaling ends, in FLOP: the utilization at the deadline falls through the threshold there,
+ * interpolated between runs; of several crossings the geometric mean of the first and the last. Undefined if
+ * the runs were never above it, or always.
  * @param {number[]} flop of each run
- * @param {number[]} utilization of each run
+ * @param {number[]} utilization of each run, at the deadline
  * @param {number} threshold
- * @returns {Record<string, number | undefined>}
+ * @returns {number | undefined}
  */
 export function linearScaling(flop, utilization, threshold) {
-  const below = utilization.map((share) => share <= threshold);
-  if (below[0] || !below.includes(true)) return {};
-  return { linear_end: flop[below.indexOf(true)], last_linear: flop[below.lastIndexOf(false)] };
+  const above = utilization.map((share) => share - threshold);
+  if (!(above[0] > 0)) return undefined;
+  const crossings = above.flatMap((here, i) => {
+    const next = above[i + 1];
+    if (i + 1 === above.length || here > 0 === next > 0) return [];
+    return [flop[i] * (flop[i + 1] / flop[i]) ** (here / (here - next))];
+  });
+  const [first, last] = [crossings[0], crossings[crossings.length - 1]];
+  return crossings.length ? Math.sqrt(first * last) : undefined;
 }
