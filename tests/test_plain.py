@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -97,3 +99,11 @@ def test_a_small_book(tmp_path, number):
     html = (tmp_path / "_build/html/trial.html").read_text("utf-8")
     assert "index.html#symbol-N_TP" in html
     assert "index.html#id" in html
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda page: page.stem)
+def test_chapters_are_written_in_plain_markdown(page):
+    """A role would stand raw wherever a chapter is read without Sphinx."""
+    cells = json.loads(page.read_text("utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    assert not re.findall(r"\{[a-z:]+\}`[^`]*`", text)

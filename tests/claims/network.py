@@ -113,7 +113,8 @@ CLAIMS = (
     ),
     Claim("It takes an H100 as long as the arithmetic of {} tokens", shown(replica_tokens)),
     Claim(
-        "Llama 3.1 gave each of its 128 replicas 125,000 tokens {cite:p}`llama2024`, so its gradients "
+        "Llama 3.1 gave each of its 128 replicas 125,000 tokens "
+        "([Grattafiori et al., 2024](https://arxiv.org/abs/2407.21783)), so its gradients "
         "would add {}.",
         percent(lambda: replica_tokens() / 125e3),
     ),
