@@ -2,8 +2,8 @@
 
 Closed forms of each bottleneck as SymPy expressions, and an exact simulator of how best to split a
 training run over a cluster. The rooms of the package are in the order of the argument, and each is made
-of those before it only: algebra, hardware, models, bottlenecks, simulator, evidence, studies, show,
-chapters. Names are imported on first use, since SymPy alone takes half a second.
+of those before it only: algebra, hardware, models, bottlenecks, simulator, prediction, evidence,
+studies, show, chapters. Names are imported on first use, since SymPy alone takes half a second.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from dmcore.models.laws import ShapeLaw as ShapeLaw
     from dmcore.models.model import Extras as Extras
     from dmcore.models.model import Model as Model
+    from dmcore.prediction.step import predict_step as predict_step
+    from dmcore.prediction.transformer import Software as Software
+    from dmcore.prediction.transformer import Split as Split
+    from dmcore.prediction.transformer import Transformer as Transformer
     from dmcore.simulator.matmul import matmul_time as matmul_time
     from dmcore.simulator.search import best_parallelism as best_parallelism
     from dmcore.simulator.search import smallest_cluster as smallest_cluster
@@ -52,6 +56,10 @@ _HOMES = {
     "Extras": "models.model",
     "Model": "models.model",
     "Parallelism": "simulator.split",
+    "Software": "prediction.transformer",
+    "Split": "prediction.transformer",
+    "Transformer": "prediction.transformer",
+    "predict_step": "prediction.step",
     "training_step": "simulator.step",
     "best_parallelism": "simulator.search",
     "smallest_cluster": "simulator.search",

@@ -25,7 +25,7 @@ Answer = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it was answered, 2 if the question cannot be."""
+    """Run one command; 0 if it was answered, 2 if the question cannot be, 1 if strict and some rows not."""
     asked = _parser().parse_args(arguments)
     try:
         text: str = asked.answer(asked)
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"dmcore {asked.command}: {error}", file=sys.stderr)
         return 2
     print(text)
-    return 0
+    return int(getattr(asked, "strict", False) and asked.refused > 0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +63,32 @@ def _parser() -> argparse.ArgumentParser:
         if name == "cluster":
             command.add_argument("--gpus", type=int, help="GPUs in the cluster")
             command.add_argument("--flop", type=float, help="training compute of the run, FLOP")
+    words = "tokens/s/GPU that training runs should reach, as CSV: id,tok_s_gpu,low,high"
+    command = commands.add_parser("predict", help=words, description=f"{words}. {_PREDICT}")
+    command.set_defaults(answer=_predict)
+    command.add_argument("file", help="a CSV file, a run a row")
+    command.add_argument("--anchor", help="a CSV file of own runs, with their tok_s_gpu or step_s")
+    command.add_argument("--strict", action="store_true", help="end with 1 if a row was refused")
     return parser
+
+
+_PREDICT = """Columns gpu, layers and d_model are needed, others help; rows that cannot be are named on
+standard error with the reason. Ends with 0 if any row was predicted, with 2 if none could be."""
+
+
+def _predict(asked: argparse.Namespace) -> str:
+    from dmcore.prediction.command import predict_file
+
+    try:
+        answer = predict_file(asked.file, asked.anchor)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from error
+    for report in answer.reports:
+        print(report, file=sys.stderr)
+    if not answer.predicted:
+        raise ValueError(f"none of the {answer.refused} rows of {asked.file} can be predicted")
+    asked.refused = answer.refused
+    return answer.csv
 
 
 def _model_options(command: argparse.ArgumentParser) -> None:

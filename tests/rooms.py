@@ -16,6 +16,7 @@ ROOMS = (
     "models",
     "bottlenecks",
     "simulator",
+    "prediction",
     "evidence",
     "studies",
     "show",
