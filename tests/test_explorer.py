@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import ipywidgets as ipw
 import numpy as np
 import pytest
 import sympy as sp
@@ -110,3 +114,33 @@ def test_a_menu_of_gpus_sets_what_it_says():
     menu = gpu_menu("F beta_hbm")
     assert set(menu.options["A100 SXM"]) == {"F", "beta_hbm"}
     assert menu.options["A100 SXM"]["beta_hbm"] == 1555e9
+
+
+def cells_with_controls():
+    """Of every notebook the code of each cell that shows controls, and what was imported before it."""
+    for path in sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb")):
+        imported = []
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            if cell["cell_type"] != "code":
+                continue
+            body = ast.parse("".join(cell["source"])).body
+            imported += [each for each in body if isinstance(each, ast.Import | ast.ImportFrom)]
+            called = {getattr(each.func, "id", "") for each in calls(body)}
+            if called & {"explore", "interact", "pick_a_sweep"}:
+                yield pytest.param([*imported, *body], id=f"{path.stem}-{cell['id']}")
+
+
+def calls(body):
+    return [node for part in body for node in ast.walk(part) if isinstance(node, ast.Call)]
+
+
+@pytest.mark.parametrize("body", list(cells_with_controls()))
+def test_in_a_kernel_every_cell_with_controls_shows_them(body, monkeypatch):
+    """The build of the site, which runs these cells, makes figures without a kernel of them."""
+    monkeypatch.delenv("DMCORE_PAGE", raising=False)
+    names = {}
+    *before, shown = body
+    exec(compile(ast.Module(before, []), "cell", "exec"), names)
+    panel = eval(compile(ast.Expression(shown.value), "cell", "eval"), names)
+    assert isinstance(panel, ipw.VBox)
+    assert panel.children[-1].value.strip()
