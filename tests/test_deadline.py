@@ -133,7 +133,9 @@ def test_a_curve_that_never_was_linear_or_always_is_has_no_end():
 def test_a_run_that_no_cluster_ends_in_time():
     assert utilization_at_deadline("H100 SXM", Model.from_laws(12288), 1e-5) is None
     # Even the smallest that holds the weights ends so long a run.
-    assert utilization_at_deadline("H100 SXM", Model.from_laws(12288), 1e5) == pytest.approx(0.7, rel=1e-4)
+    assert utilization_at_deadline("H100 SXM", Model.from_laws(12288), 1e5) == pytest.approx(
+        0.7, rel=1e-4
+    )
     with pytest.raises(ValueError, match="duration_years must be positive"):
         utilization_at_deadline("H100 SXM", Model.from_laws(12288), 0)
     with pytest.raises(ValueError, match="level must be positive"):
