@@ -64,7 +64,7 @@ print(json.dumps({
     "batch": [curve.label for curve in critical_batch.batch_laws_explorer().curves],
     "alpha_b": float(effective_alpha("faster").alpha_b),
     "scenario": outcome.critical_flop() / scenarios.BASELINE.critical_flop(),
-    "scenarios": [repr(table), table._repr_html_()],
+    "scenarios": [repr(table.waiting()), repr(table.ending())],
     "runs": [run.name for run in validation.COMPARABLE],
     "ratio": validation.compare(RUNS_BY_NAME["My run on 64"]).ratio,
     "symbol": [SYMBOLS["beta_site"].unit_name, SYMBOLS["beta_site"].description],

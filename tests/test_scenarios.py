@@ -166,21 +166,17 @@ def test_table_is_ranked_by_single_changes(table) -> None:
     assert not {"as it is", "network, latency by 10"} & set(ranked)
 
 
-def test_table_as_text_and_as_html(table) -> None:
-    lines = str(table).splitlines()
-    assert len(lines) == 2 + len(table)
-    assert len({len(line) for line in lines[1:]}) == 1
-    for one, line in zip(table, lines[2:], strict=True):
-        assert line.startswith(one.change.name)
-    cells = lines[2 + NAMES.index("network × 10")].removeprefix("network × 10").split()
-    assert cells[0] == "4.6e32"
-    assert cells[6:] == ["+4.3", "+1.1", "+0.0", "+0.0"]
-    assert ">3.6e38" in lines[-1]
-    html = table._repr_html_()
-    assert html.count("<tr>") == 1 + len(table)
-    assert "≥ 3.6" in html
-    assert "∞" in html
-    assert "nan" not in html + str(table)
+def test_tables_of_where_gpus_wait_and_where_runs_end(table) -> None:
+    waiting, ending = table.waiting(), table.ending()
+    assert [row[0] for row in waiting.rows] == [row[0] for row in ending.rows] == list(NAMES)
+    rows = {row[0]: row[1:] for row in waiting.rows}
+    assert rows["network × 10"][0] == "4.6 × 10³²"
+    assert (rows["network × 10"][1], rows["network × 10"][-1]) == ("+4.3", "+1.1")
+    assert rows["infinite network"][:2] == ("∞", "+∞")
+    assert rows["192 layers, DeepSeek"][2:] == ("≥ 3.6 × 10³⁸", "–", "–", "+9.6")
+    last = {row[0]: row[3:] for row in ending.rows}
+    assert last["network × 10"] == ("2.7 × 10³¹", "+0.0")
+    assert last["192 layers, DeepSeek"][0] == "≥ 3.6 × 10³⁸"
 
 
 def test_unknown_names_are_refused(table) -> None:

@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
-import numpy as np
 import sympy as sp
 
 from dmcore.algebra.numbers import readable
-from dmcore.algebra.tables import html_table
+from dmcore.algebra.tables import Table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.variants import faster_memory, faster_network, lower_latency, with_words
 from dmcore.models.laws import ShapeLaw
 from dmcore.models.words import FP8_AS_TRAINED
-from dmcore.studies.change import BASELINE, MEASURES, Change, Outcome, swept, together
+from dmcore.studies.change import BASELINE, Change, Outcome, swept, together
 
 __all__ = [
     "SCENARIOS",
@@ -170,7 +169,7 @@ SCENARIOS: Mapping[str, Change] = MappingProxyType(
 class ScenarioTable:
     """Outcomes, and their changes against the first of them, the baseline.
 
-    Shown in a notebook it is a table; ``print`` gives the same as text.
+    :meth:`waiting` and :meth:`ending` are tables of them.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -209,87 +208,64 @@ class ScenarioTable:
             sorted(single, key=lambda one: -(one.decades_over(self.baseline, measure) or 0.0))
         )
 
-    def __str__(self) -> str:
-        lines = [
-            f"{'':26s}{'GPUs start to wait, FLOP':^39s}{'no run ends':^18s}change, decades",
-            f"{'':26s}"
-            + _aligned(["T_crit", "ends", "from", "to", "T_limit"], ["last run"], _HEADS),
-        ]
-        for one in self.outcomes:
-            *flop, last = _flop(one)
-            last_run = (">" if one.out_of_widths else "") + _text(last)
-            changes = [_change(one.decades_over(self.baseline, name)) for name in MEASURES]
-            lines.append(f"{one.change.name:26s}" + _aligned(map(_text, flop), [last_run], changes))
-        return "\n".join(lines)
-
     def __repr__(self) -> str:
         return f"<{len(self)} scenarios, from {self.baseline.change.name!r}>"
 
-    def _repr_html_(self) -> str:
-        numbers = ("T_crit", "linear scaling ends", "from", "to", "T_limit", "last run")
-        changes = ("T_crit", "linear scaling", "T_limit", "last run")
-        head = (
-            "scenario",
-            *(f"{name}, FLOP" for name in numbers),
-            *(f"change of {name}, decades" for name in changes),
-        )
+    def waiting(self) -> Table:
+        """Where GPUs start to wait by both accounts (FLOP), and by how many powers of ten that moved."""
+        head = ("scenario", "T_crit", "change", "simulator", "from", "to", "change")
         caption = (
-            "Where each scenario's GPUs start to wait and where its runs end, and the change against "
-            "the first row. From, to: with other sets of clusters. ≥: the sweep ran out of widths."
+            "Where GPUs start to wait, FLOP, and the change in powers of ten. From, to: with other "
+            "sets of clusters. ≥: the simulator has no wider models to try."
         )
-        rows = [(one.change.name, *self._cells(one)) for one in self.outcomes]
-        return html_table(rows, head, caption, [one.change.words for one in self.outcomes])
+        return Table(
+            [
+                (
+                    one.change.name,
+                    _written(one.critical_flop),
+                    self._change(one, "critical_flop"),
+                    "≥ " * one.linear_throughout + _written(one.linear_flop),
+                    _written(one.linear_end.low),
+                    _written(one.linear_end.high),
+                    self._change(one, "linear_flop"),
+                )
+                for one in self.outcomes
+            ],
+            head,
+            caption,
+        )
 
-    def _cells(self, one: Outcome) -> list[str]:
-        figures = [_written(flop) for flop in _flop(one)]
-        for at, least in ((1, one.linear_throughout), (-1, one.out_of_widths)):
-            figures[at] = ("≥ " if least else "") + figures[at]
-        changes = (one.decades_over(self.baseline, name) for name in MEASURES)
-        return [*figures, *map(_written_change, changes)]
+    def ending(self) -> Table:
+        """The largest run by both accounts (FLOP), and by how many powers of ten it moved."""
+        head = ("scenario", "T_limit", "change", "last run", "change")
+        caption = (
+            "The largest run that ends in time, FLOP, and the change in powers of ten. ≥: the "
+            "simulator has no wider models to try."
+        )
+        return Table(
+            [
+                (
+                    one.change.name,
+                    _written(one.limit_flop),
+                    self._change(one, "limit_flop"),
+                    "≥ " * one.out_of_widths + _written(one.last_run_flop),
+                    self._change(one, "last_run_flop"),
+                )
+                for one in self.outcomes
+            ],
+            head,
+            caption,
+        )
 
-
-#: Heads of the changes in the text table.
-_HEADS = ("T_crit", "linear", "limit", "last")
-
-
-def _flop(one: Outcome) -> tuple[float | None, ...]:
-    """The figures of a row, FLOP."""
-    return (
-        one.critical_flop,
-        one.linear_flop,
-        one.linear_end.low,
-        one.linear_end.high,
-        one.limit_flop,
-        one.last_run_flop,
-    )
-
-
-def _aligned(*groups: Iterable[str]) -> str:
-    """The cells of a line of the text table, each as far to the right as its column."""
-    cells = (cell for group in groups for cell in group)
-    return "".join(
-        f"{cell:>{w}s}" for cell, w in zip(cells, (8, 9, 9, 9, 11, 10, 8, 7, 7, 6), strict=True)
-    )
-
-
-def _text(flop: float | None) -> str:
-    if flop is None:
-        return "."
-    return "inf" if np.isinf(flop) else f"{flop:.1e}".replace("e+", "e")
+    def _change(self, one: Outcome, measure: str) -> str:
+        decades = one.decades_over(self.baseline, measure)
+        if decades is None:
+            return "–"
+        return f"{decades + 0.0:+.1f}".replace("-0.0", "+0.0").replace("-", "−").replace("inf", "∞")
 
 
 def _written(flop: float | None) -> str:
-    return "–" if flop is None else readable(flop, 2).replace(" ", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _written_change(decades: float | None) -> str:
-    return "–" if decades is None else _change(decades).replace("-", "−").replace("inf", "∞")
-
-
-def _change(decades: float | None) -> str:
-    if decades is None:
-        return "."
-    return "inf" if np.isinf(decades) else f"{decades + 0.0:+.1f}".replace("-0.0", "+0.0")
+    return "–" if flop is None else readable(flop, 2)
 
 
 def headline_table(names: Iterable[str] = tuple(SCENARIOS)) -> ScenarioTable:
