@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.symbols import SYMBOLS, latex, symbols
+from dmcore.algebra.tables import Table
 from dmcore.bottlenecks import limits
 from dmcore.bottlenecks.critical_batch import REFERENCE_COMPUTE
 from dmcore.hardware.gpu import GPU
@@ -289,21 +290,27 @@ def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float
     return tuple((by, _log(swept(law, gpu, FROM_2048).end.flop)) for by, law in laws.items())
 
 
-def table_of_responses(responses: Sequence[Response]) -> str:
-    """As text: the closed form's power, and the simulator's gains in decades at some factors."""
+def table_of_responses(responses: Sequence[Response]) -> Table:
+    """The closed form's power, and the simulator's gains in decades at some factors and mean powers."""
     factors = (0.1, 0.5, 2.0, 10.0)
-    head = "".join(f"{'x ' + format(factor, 'g'):>8s}" for factor in factors)
-    lines = [f"{'':18s}{'power':>6s} |{head} | power below 1, above"]
-    for one in responses:
-        power = LEVERS[one.lever].closed_form("critical") + 0.0
-        gains = "".join(f"{_gain_text(one.gain(factor)):>8s}" for factor in factors)
-        slopes = f"{one.slope(0.1, 1):14.1f}{abs(one.slope(1, 10)):7.1f}"
-        lines.append(f"{one.lever:18s}{power:6.2f} |{gains} |{slopes}")
-    return "\n".join(lines)
+    head = ("", "power", *(f"× {factor:g}" for factor in factors), "power below 1", "above 1")
+    rows = [
+        (
+            one.lever,
+            f"{LEVERS[one.lever].closed_form('critical') + 0.0:.2f}",
+            *(_gain_text(one.gain(factor)) for factor in factors),
+            f"{one.slope(0.1, 1):.1f}",
+            f"{abs(one.slope(1, 10)):.1f}",
+        )
+        for one in responses
+    ]
+    return Table(
+        rows, head, "How far the end of linear scaling moves, in powers of ten, and the mean power"
+    )
 
 
 def _gain_text(decades: float) -> str:
-    return "." if math.isnan(decades) else f"{decades + 0.0:+.2f}".replace("-0.00", "+0.00")
+    return "–" if math.isnan(decades) else f"{decades + 0.0:+.2f}".replace("-0.00", "+0.00")
 
 
 def _log(flop: float | None) -> float:
