@@ -701,10 +701,15 @@ function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
   const peak = model.flop / gpu.F_peak;
   const floor = gpu.productsInLayer * model.layers * gpu.ell_kernel * model.steps;
   const { experts } = model;
-  const doublings = Math.max(1, Math.floor(Math.log2((model.d * model.ff * model.batch) / experts)) + 1);
+  const doublings = Math.max(
+    1,
+    Math.floor(Math.log2((model.d * model.ff * model.batch) / experts)) + 1,
+  );
   const sizes = [
     ...new Set(
-      laws.factors.flatMap((m) => Array.from({ length: doublings }, (_, i) => experts * m * 2 ** i)),
+      laws.factors.flatMap((m) =>
+        Array.from({ length: doublings }, (_, i) => experts * m * 2 ** i),
+      ),
     ),
   ].sort((a, b) => a - b);
   /** @type {Map<number, [number, number]>} */
