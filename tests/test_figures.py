@@ -16,6 +16,7 @@ from chapter_explorers import explorers
 from matplotlib.text import Annotation, Text
 
 import dmcore.chapters
+from dmcore.prediction.measured import expected, measured
 from dmcore.show import plots
 from dmcore.show.colors import COLORS
 from dmcore.show.labels import label_area, label_line, label_point
@@ -107,8 +108,7 @@ ARGUMENTS = {
     "hardware_generations.steps": lambda _: [("GTX 580", "V100 SXM", "A100 SXM", "GB200 NVL72")],
     "hardware_generations.node_sizes": lambda _: ["B200 HGX", (8, 72, 576)],
     "hardware_generations.halved_and_doubled": lambda _: [("H100 SXM", "GB200 NVL72")],
-    "measured_runs.one_run": lambda module: [module.run_choices()["run"][0]],
-    "measured_runs.steps_divided": lambda module: [module.run_choices()["run"][:4]],
+    "measured_runs.expected_and_measured": lambda _: [measured(), expected(measured())],
     "simulator.all_splits": lambda _: [[28.8, 29.0, 31.2, 60.0, 340.0], [1, 1, 1, 0, 0], 31.2],
     "simulator.one_cluster": lambda _: [best_splits(low=20, high=20)[2**20]],
     "sweeps.ends": lambda _: [swept("V100 SXM", "A100 SXM", "H100 SXM")],

@@ -716,12 +716,11 @@ function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
   const known = new Map();
   /** @type {(gpus: number, atMost: number) => number} */
   const runSeconds = (gpus, atMost) => {
-    let [cutoff, seconds] = known.get(gpus) ?? [0, Infinity];
-    if (seconds === Infinity && cutoff < atMost) {
-      seconds = (quickest(gpus, atMost / model.steps)?.step ?? Infinity) * model.steps;
-      known.set(gpus, [atMost, seconds]);
-    }
-    return seconds;
+    const [cutoff, seconds] = known.get(gpus) ?? [0, Infinity];
+    if (seconds < Infinity || cutoff >= atMost) return seconds;
+    const found = (quickest(gpus, atMost / model.steps)?.step ?? Infinity) * model.steps;
+    known.set(gpus, [atMost, found]);
+    return found;
   };
   for (const tooLong of [...laws.tooLong, Infinity]) {
     let [late, slow] = [0, deadline * tooLong];

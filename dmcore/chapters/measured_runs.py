@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from dmcore.evidence.measured_runs import RUNS_BY_NAME, MeasuredRun
 from dmcore.evidence.utilization import equivalent_model, equivalent_parallelism
 from dmcore.hardware.catalog import get_gpu
 from dmcore.models.model import Model
+from dmcore.prediction.measured import Measured
 from dmcore.show.cluster import runs_of
-from dmcore.show.colors import BOTTLENECKS, COLORS, INK, PARALLELISM, gpu_color
+from dmcore.show.colors import COLORS, INK, PARALLELISM, gpu_color
 from dmcore.show.explorer import Axis
 from dmcore.show.grid import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.labels import label_line, label_point
-from dmcore.show.plots import SvgFigure, canvas, panels, rows_axis, scale_axis
+from dmcore.show.plots import SvgFigure, canvas, panels, scale_axis
 from dmcore.simulator.search import NothingFitsError, best_parallelism
 from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.sweep import Sweep
 from dmcore.studies.validation import COMPARABLE, Comparison, compare, family, places
 
 __all__ = [
+    "expected_and_measured",
     "measured_and_predicted",
     "more_gpus",
-    "one_run",
-    "run_choices",
-    "steps_divided",
     "strong_scaling",
 ]
 
@@ -46,16 +46,6 @@ _LABELLED: Mapping[str, str] = MappingProxyType(
         "Llama 3 405B on 16384": "Llama 3, 16 384",
         "Nemotron-4 340B on 1536": "Nemotron-4, 1536",
     }
-)
-
-#: What is drawn as one: words, color and the parts of :data:`dmcore.studies.validation.PARTS`.
-_GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("arithmetic", BOTTLENECKS["arithmetic"], ("arithmetic at the peak",)),
-    ("slower products", BOTTLENECKS["memory"], ("slower matrix products",)),
-    ("recomputed", COLORS[2], ("recomputation",)),
-    ("tensor messages", BOTTLENECKS["network"], ("exposed tensor messages",)),
-    ("bubble, gradients", BOTTLENECKS["bubble"], ("pipeline bubble", "messages of the model")),
-    ("attention, optimizer", COLORS[5], ("attention scores", "optimizer")),
 )
 
 
@@ -95,46 +85,43 @@ def measured_and_predicted() -> SvgFigure:
         return finish()
 
 
-def steps_divided(names: Sequence[str]) -> SvgFigure:
-    """Where the time of measured steps goes, in shares of each: computed sizes, and the rest."""
-    chosen = [compare(RUNS_BY_NAME[name]) for name in names]
-    rows = [_grouped(each) for each in chosen]
-    told = "; ".join(
-        f"{name}: " + ", ".join(f"{words} {share:.0%}" for words, share in row.items() if share)
-        for name, row in zip(names, rows, strict=True)
+def expected_and_measured(runs: Measured, rate: NDArray[np.float64]) -> SvgFigure:
+    """Measured model FLOP utilization against the predicted one, a dot to a row that is scored."""
+    told, found = (100 * it * runs.mfu_per_rate for it in (runs.rate, rate))
+    close = np.abs(runs.rate / rate - 1)[runs.scored]
+    alt = (
+        f"Measured against predicted utilization for {close.size} measurements. "
+        f"{np.mean(close < 0.1):.0%} lie within 10 % of the diagonal and {np.mean(close < 0.2):.0%} "
+        "within 20 %. Experts, drawn as rings, scatter most."
     )
-    alt = f"Shares of the measured step. {told}."
-    with canvas(alt, height=1.5 + 0.66 * len(rows)) as (axes, finish):
-        _draw_bars(axes, dict(zip(names, rows, strict=True)))
+    x = Axis("predicted MFU", 0, 75, "%")
+    y = Axis("measured MFU", 0, 75, "%")
+    with canvas(alt, x, y, height=4.7) as (axes, finish):
+        line = np.array([0.0, 75.0])
+        axes.fill_between(line, 0.8 * line, 1.25 * line, color=INK, alpha=0.08, linewidth=0)
+        axes.plot(line, line, color=INK, linewidth=0.9)
+        for kind, gpu in _KINDS.items():
+            for rings in (False, True):
+                of = runs.scored & (runs.kind == kind) & (runs.moe == rings)
+                fill = "none" if rings else "full"
+                axes.plot(
+                    found[of], told[of], "o", color=gpu_color(gpu), markersize=4, fillstyle=fill,
+                    markeredgewidth=0.9, alpha=0.75,
+                )  # fmt: skip
+        for place, (kind, gpu) in enumerate(_KINDS.items()):
+            axes.annotate(
+                f"\N{BLACK CIRCLE} {kind}",
+                (0.03, 0.94 - 0.065 * place),
+                xycoords="axes fraction",
+                color=gpu_color(gpu),
+            )
         return finish()
 
 
-def one_run(run: str) -> SvgFigure:
-    """Steps of one run, all in units of the measured one: measured, simulated, and the best split's."""
-    found = compare(RUNS_BY_NAME[run])
-    bars = {
-        f"measured, {found.measured:.0%} of the peak": _grouped(found),
-        f"simulated, {found.predicted:.0%}": _simulated(found, found.step),
-        f"not interleaved, {found.plain.utilization:.0%}": _simulated(found, found.plain),
-        f"best split, {found.best.utilization:.0%}": _simulated(found, found.best),
-    }
-    told = "; ".join(
-        f"{name}: " + ", ".join(f"{words} {share:.0%}" for words, share in row.items() if share)
-        for name, row in bars.items()
-    )
-    with canvas(f"{run}, in shares of the measured step. {told}.", height=3.9, title=run) as (
-        axes,
-        finish,
-    ):
-        _draw_bars(axes, bars)
-        axes.set_xlim(0, 100 * max(1.0, *(sum(row.values()) for row in bars.values())))
-        return finish()
-
-
-def run_choices() -> dict[str, tuple[str, ...]]:
-    """The runs that :func:`one_run` takes; Llama 3 on most GPUs comes first."""
-    first = "Llama 3 405B on 16384"
-    return {"run": (first, *(run.name for run in COMPARABLE if run.name != first))}
+#: Kinds of chips and the accelerator whose color they have.
+_KINDS: Mapping[str, str] = MappingProxyType(
+    {"A100": "A100 SXM", "Hopper": "H100 SXM", "Blackwell": "B200 HGX", "TPU": "TPU v5p"}
+)
 
 
 def strong_scaling() -> SvgFigure:
@@ -283,52 +270,6 @@ def _draw_dot(axes: Axes, each: Comparison) -> None:
     axes.plot([100 * each.plain.utilization, x], [y, y], color=color, linewidth=0.9, alpha=0.6)
     axes.plot([x], [y], "o", color=color, markersize=4.5)
     label_point(axes, x, y, _LABELLED.get(each.run.name, ""), INK, fontsize=9)
-
-
-def _grouped(each: Comparison) -> dict[str, float]:
-    """Shares of the measured step by the words of the figure."""
-    shares = each.shares
-    row = {words: sum(shares[part] for part in parts) for words, _, parts in _GROUPS}
-    return {**row, "rest": shares["rest"]}
-
-
-def _simulated(each: Comparison, step: TrainingStep) -> dict[str, float]:
-    """A simulated step in shares of the measured one, by the same words."""
-    rows = dict.fromkeys((words for words, _, _ in _GROUPS), 0.0)
-    rows["arithmetic"] = step.arithmetic_s
-    rows["slower products"] = step.matmul_s - step.arithmetic_s
-    rows["bubble, gradients"] = step.step_s - step.matmul_s
-    return {words: seconds / each.step_s for words, seconds in rows.items()} | {"rest": 0.0}
-
-
-def _draw_bars(axes: Axes, rows: Mapping[str, Mapping[str, float]]) -> None:
-    """A bar to a row, with its name above, and the words for the parts on top, in their colors."""
-    scale_axis(axes, "x", Axis("share of the measured step", 0, 1, "%", 0.01))
-    rows_axis(axes, list(rows), above=2.15, below=0.55, names=False)
-    axes.grid(visible=False)
-    colors = {words: color for words, color, _ in _GROUPS}
-    for number, name in enumerate((*colors, "rest")):
-        line, column = divmod(number, 2)
-        mark = "\N{WHITE SQUARE}" if name == "rest" else "\N{BLACK SQUARE}"
-        axes.annotate(
-            f"{mark} {name}",
-            (0.5 * column, -1.95 + 0.36 * line),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            color=colors.get(name, INK),
-        )
-    for place, (name, row) in enumerate(rows.items()):
-        axes.text(0, place - 0.27, name, va="bottom")
-        left = 0.0
-        for words, share in row.items():
-            width = 100 * share
-            if words in colors:
-                axes.barh(place, width, 0.46, left, color=colors[words], alpha=0.55, linewidth=0)
-            elif share:
-                axes.barh(place, width, 0.46, left, fill=False, edgecolor=INK, linestyle=":")
-            if width >= 4:
-                axes.text(left + width / 2, place, f"{width:.0f}", ha="center", va="center")
-            left += width
 
 
 def _draw_scaling(axes: Axes, found: Mapping[str, list[Comparison]]) -> None:
