@@ -69,6 +69,15 @@ async (options) => {
       nodes.map((node) => `${impact}: ${id}: ${help}: ${node.target.join(" ")}`));
 }
 """
+# Widths at which nothing may be wider than its column: a desktop, two phones, a printed page.
+COLUMNS = ((1280, "screen"), (390, "screen"), (320, "screen"), (700, "print"))
+TOO_WIDE = """
+() => [...document.querySelectorAll("main *")]
+  .filter((node) => !node.closest(".katex-mathml, .visually-hidden, .sr-only, .headerlink"))
+  .filter((node) => node.clientWidth > 0 && node.scrollWidth > node.clientWidth + 1)
+  .filter((node) => node.checkVisibility() && getComputedStyle(node).overflowX !== "visible")
+  .map((node) => `${node.localName}.${node.className}: ${node.innerText.slice(0, 60)}`)
+"""
 EXTENSIONS = Path(__file__).parents[1] / "book" / "_ext"
 LOCAL = ("file:", "data:", "blob:", "about:")
 
@@ -144,6 +153,44 @@ def test_every_page(site, paths, browser, axe, size, share):
                 wrong[str(path.relative_to(site))] = list(found)
                 found.clear()
     assert wrong == {}
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_nothing_is_wider_than_its_column(site, paths, browser, share):
+    """No cell, output, table, formula or field is cut off or has to be scrolled sideways."""
+    wrong = []
+    with opened(browser, "desktop", "light") as (page, found):
+        for path in [path for path in paths if "/api/" not in path.as_posix()][share::SHARES]:
+            if path == site / "index.html":
+                continue
+            page.set_viewport_size({"width": COLUMNS[0][0], "height": 900})
+            page.goto(path.as_uri())
+            page.evaluate(UNFOLD)
+            for width, media in COLUMNS:
+                page.emulate_media(media=media, reduced_motion="reduce")
+                page.set_viewport_size({"width": width, "height": 900})
+                for _ in range(30):  # tables and formulas are fitted in the next frames
+                    if not (wide := page.evaluate(TOO_WIDE)):
+                        break
+                    page.wait_for_timeout(100)
+                wrong += [f"{path.stem} {width} {one}" for one in wide]
+    assert wrong == []
+    assert found == []
+
+
+def test_a_table_that_does_not_fit_is_stacked(site, browser):
+    with opened(browser, "phone", "light") as (page, _):
+        page.goto((site / "notebooks/dense_models.html").as_uri())
+        cell = page.locator(".stacked td").nth(3)
+        cell.wait_for()
+        head = cell.evaluate(
+            "(node) => node.closest('table').querySelectorAll('thead th')[node.cellIndex].textContent"
+        )
+        before = cell.evaluate("(node) => getComputedStyle(node, '::before').content")
+        assert head
+        assert before == json.dumps(head)
+        page.set_viewport_size({"width": 2400, "height": 900})
+        page.wait_for_function("!document.querySelector('.cell_output .stacked')")
 
 
 def test_what_opens_over_a_page(site, browser, axe):
