@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -87,3 +88,12 @@ def test_build(tmp_path, fault):
         assert "no '<no-such-element>' in " in build.stderr
     else:
         assert 'data-theme="light"' in (tmp_path / "out/index.html").read_text("utf-8")
+
+
+def test_a_downloaded_notebook_tells_once_what_it_needs():
+    given = json.dumps({"cells": [{"id": "a", "cell_type": "markdown", "source": "# One"}]})
+    told = amend.with_needs(given)
+    assert [cell["id"] for cell in json.loads(told)["cells"]] == ["needs", "a"]
+    assert "pip install ." in told
+    assert amend.with_needs(told) == told
+    assert "pip install git+https://a.b/c" in amend.with_needs(given, "https://a.b/c")

@@ -241,6 +241,29 @@ def test_search_finds_a_page(site, browser):
     assert found == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "chapter"),
+    [
+        ("nanobatch", "memory_bandwidth"),
+        ("microbatch", "parallelism"),
+        ("latency wall", "latency"),
+        ("critical batch", "critical_batch"),
+        ("roofline", "memory_bandwidth"),
+        ("bubble", "parallelism"),
+        ("FSDP", "parallelism"),
+    ],
+)
+def test_search_finds_the_chapter_first(site, browser, asked, chapter):
+    with opened(browser, "desktop", "light") as (page, _):
+        page.goto((site / "search.html").as_uri() + f"?q={asked}")
+        first = page.locator("#search-results li a").first
+        first.wait_for()
+        page.wait_for_function(
+            "!/^Searching/.test(document.querySelector('#search-results').innerText)"
+        )
+        assert first.get_attribute("href").startswith(f"notebooks/{chapter}.html")
+
+
 def test_dark_mode_can_be_chosen(site, browser):
     with opened(browser, "desktop", "light") as (page, _):
         page.goto((site / "book/intro.html").as_uri())

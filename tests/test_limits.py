@@ -23,6 +23,7 @@ from dmcore.bottlenecks import (
     memory_bandwidth,
     network,
 )
+from dmcore.bottlenecks.summary import summary
 from dmcore.chapters import limits as figures
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.hardware.variants import with_words
@@ -470,3 +471,22 @@ def test_explorer_starts_at_the_published_limits_and_follows_changes() -> None:
     assert explorer.read(critical, faster) == pytest.approx(16 * explorer.read(critical, values))
     assert explorer.read(ratio, faster) == pytest.approx(explorer.read(ratio, values) / 16)
     assert draw_explorer(explorer, {"L_0": 50.0}).svg.startswith("<svg")
+
+
+def test_the_summary_has_the_numbers_of_the_chapters():
+    found = {formula.words: formula for formula in summary("H100 SXM").formulas}
+    assert found["least nanobatch of a tensor group"].value == (
+        memory_bandwidth.node_nanobatch_tokens("H100 SXM")
+    )
+    assert found["critical compute"].number == "1.92 × 10²⁸ FLOP"
+    assert found["latency limit"].value * 2 == pytest.approx(limits.latency_limit(), rel=1e-12)
+    # At the limit all nodes that the run needs can just be kept busy.
+    needed, kept = found["nodes that the run needs"], found["nodes kept busy"]
+    assert needed.value == pytest.approx(kept.value, rel=1e-12)
+    assert found["training compute"].value == pytest.approx(found["critical compute"].value)
+
+
+def test_each_formula_of_the_summary_is_shown_in_its_chapter():
+    for formula in summary("H100 SXM").formulas:
+        chapter = Path(__file__).parents[1] / "notebooks" / f"{formula.chapter}.ipynb"
+        assert formula.step.label in chapter.read_text("utf-8"), formula.words

@@ -273,7 +273,11 @@ def test_every_notebook_can_be_downloaded(site, pages):
         ]
         assert offered, f"{chapter} offers no notebook"
         for address in offered:
-            nbformat.validate(nbformat.read(target(page, address), as_version=4))
+            notebook = nbformat.read(target(page, address), as_version=4)
+            nbformat.validate(notebook)
+            first, *others = notebook.cells
+            assert "pip install" in first.source
+            assert all("**What this notebook needs.**" not in cell.source for cell in others)
 
 
 @pytest.mark.site

@@ -73,6 +73,8 @@ AMENDMENTS = [
         r'<div class="\1" role="complementary" aria-label="Book">',
     ),
 ]
+#: The id of the cell that tells what a downloaded notebook needs.
+NEEDS = "needs"
 #: A search engine shows about so many characters of a description.
 DESCRIPTION = 160
 
@@ -117,11 +119,36 @@ def _amend_pages(app: Sphinx, error: Exception | None) -> None:
         )
 
 
+def with_needs(notebook: str, address: str = "") -> str:
+    """A notebook that tells in its first cell what it needs, for those who have downloaded nothing else.
+
+    ``address`` is the repository's, if it has one; a notebook that already tells stays as it is.
+    """
+    parts = json.loads(notebook)
+    if parts["cells"][0].get("id") == NEEDS:
+        return notebook
+    where = (
+        f"`pip install git+{address}`" if address else "`pip install .` in a copy of the repository"
+    )
+    text = (
+        "> **What this notebook needs.** Python 3.11 or newer and the package `dmcore`, which comes with "
+        f"the book: {where}.\n> Links to other chapters work where their notebooks lie beside this one."
+    )
+    cell = {"cell_type": "markdown", "id": NEEDS, "metadata": {}, "source": text}
+    parts["cells"].insert(0, cell)
+    return json.dumps(parts, ensure_ascii=False, indent=1) + "\n"
+
+
 def _pack_notebooks(app: Sphinx, error: Exception | None) -> None:
-    """Write each notebook also as a script, for pages opened as files (book/_static/book.js)."""
+    """Tell in each notebook to download what it needs, and write it also as a script.
+
+    A page that is opened as a file saves it from there (book/_static/book.js).
+    """
     if error is not None or app.builder.format != "html":
         return
     for notebook in Path(app.outdir, "_sources").rglob("*.ipynb"):
+        told = with_needs(notebook.read_text("utf-8"), getattr(app.config, "book_address", ""))
+        notebook.write_text(told, "utf-8")
         call = f"saveNotebook({json.dumps(notebook.name)}, {json.dumps(notebook.read_text('utf-8'))});\n"
         notebook.with_name(f"{notebook.name}.js").write_text(call, "utf-8")
 
