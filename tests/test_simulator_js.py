@@ -21,14 +21,15 @@ from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, ROUNDINGS, closest_round
 from dmcore.models.words import Words
 from dmcore.show.cluster import (
     SETTINGS,
-    ClusterFigure,
     formulas,
     runs_of,
     sweep_of,
+    use_of,
 )
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import numbers_data
 from dmcore.show.widgets import explore
+from dmcore.simulator.search import NothingFitsError
 from dmcore.simulator.split import DEGREES
 from dmcore.simulator.step import MONTH_S
 
@@ -37,18 +38,26 @@ TOLERANCE = 1e-9
 PROGRAM = """
 import { readFileSync } from "node:fs";
 import { compile, sweep } from "%s";
+import { largestRun } from "%s";
 const { formulas, laws, jobs } = JSON.parse(readFileSync(0, "utf8"));
 const numbers = (table) =>
   Object.fromEntries(Object.entries(table).map(([name, value]) => [name, Number(value)]));
 const compiled = compile(formulas);
-const answers = jobs.map(({ gpu, ...settings }) => {
+const answers = jobs.map(({ gpu, gpus, ...settings }) => {
   const own = { fixed: numbers(gpu.fixed), figures: numbers(gpu.figures) };
   const start = performance.now();
+  if (gpus) {
+    const search = largestRun(compiled, { ...settings, gpu: own }, laws, gpus);
+    let step = search.next();
+    while (!step.done) step = search.next();
+    return { runs: [step.value], ms: performance.now() - start };
+  }
   const runs = [...sweep(compiled, { ...settings, gpu: own }, laws)];
   return { runs, ms: performance.now() - start };
 });
 console.log(JSON.stringify(answers));
 """
+MODULES = tuple((LIVE / name).as_uri() for name in ("simulator.js", "planning.js"))
 SPEC = cluster().spec()
 
 
@@ -68,12 +77,13 @@ def in_javascript(settings_list, words=None, **laws):
             "depthLaw": SPEC["laws"]["depthLaws"][int(settings["depth"])],
             "seconds": settings["months"] * MONTH_S,
             "zeroBubbleLatency": bool(settings["zero_bubble_latency"]),
+            "gpus": settings.get("n_gpu"),
         }
         for settings, own in zip(settings_list, bytes_of, strict=True)
     ]
     sent = {"formulas": SPEC["formulas"], "laws": {**SPEC["laws"], **laws}, "jobs": jobs}
     done = subprocess.run(
-        [node(), "--input-type=module", "-e", PROGRAM % (LIVE / "simulator.js").as_uri()],
+        [node(), "--input-type=module", "-e", PROGRAM % MODULES],
         input=json.dumps(sent),
         capture_output=True,
         text=True,
@@ -83,6 +93,28 @@ def in_javascript(settings_list, words=None, **laws):
         (answer["runs"][:-1], answer["runs"][-1], answer["ms"])
         for answer in json.loads(done.stdout)
     ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_largest_run_of_any_cluster(seed):
+    """What the page says a cluster can do is what dmcore says."""
+    rng = np.random.default_rng(seed)
+    asked = [anything(rng) for _ in range(8)]
+    for settings in asked:
+        settings["n_gpu"] = round(10 ** rng.uniform(1, 6.5))
+    for settings, (_, told, _) in zip(asked, in_javascript(asked), strict=True):
+        try:
+            use = use_of(settings, settings["n_gpu"])
+        except NothingFitsError:
+            assert told is None
+            continue
+        summary = use.summary() | use.summary()["split"]
+        for name in ("training_flop", "params", "utilization", "days", "tokens_per_s"):
+            assert told[name] == pytest.approx(summary[name], rel=TOLERANCE), name
+        for name in ("n_gpu_used", "n_gpu_idle", "d_model", "data_parallel", "tensor_parallel"):
+            assert told[name] == summary[name], name
+        for name in ("pipeline_parallel", "expert_parallel", "microbatches", "binding"):
+            assert told[name] == summary[name], name
 
 
 def preset(name, sparse=False, law="default"):
@@ -333,7 +365,7 @@ def test_figure_of_a_cluster():
     assert set(runs.columns["experts"]) != {1.0}
     assert figure.still(runs).svg != figure.still().svg
     with pytest.raises(ValueError, match="groups must set base, beta_beyond"):
-        ClusterFigure({"": figure.groups["Change the GPU"]}, figure.start)
+        replace(figure, groups={"": figure.groups["Change the GPU"]})
 
 
 def test_models_of_the_sweep_are_those_of_the_laws():

@@ -11,6 +11,8 @@ from offline import node_environment, node_modules, node_program
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
+from dmcore import __version__
+
 SOURCE = Path(__file__).resolve().parents[1] / "_live"
 #: What every live figure is marked with (dmcore.show.page).
 MARK = 'class="dm-live"'
@@ -30,6 +32,7 @@ def _bundle(app: Sphinx) -> None:
         "live.css",
         f"--alias:dm-worker={worker}",
         "--loader:.txt=text",
+        f"--define:DMCORE_VERSION={json.dumps(__version__)}",
         f"--banner:js={_notice(packages)}",
         f"--outdir={packages.parent / 'static' / 'live'}",
     )

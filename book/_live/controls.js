@@ -149,14 +149,19 @@ export function makeControls(specs, constants, frame) {
     },
     reset: start,
     /**
-     * Take settings from an address; what it does not name is as at the start.
+     * Take settings from an address; what it does not name is as at the start. The answer is what could
+     * not be taken as it stands there; `others` are settings that the controls do not know.
      * @param {URLSearchParams} settings
+     * @param {string[]} others
      */
-    apply(settings) {
+    apply(settings, others = []) {
       start();
+      const taken = new Set(others);
       for (const menu of menus) {
         const option = settings.get(menu.key);
-        if (option !== null && Object.hasOwn(menu.options, option)) choose(menu, option);
+        if (option === null || !Object.hasOwn(menu.options, option)) continue;
+        choose(menu, option);
+        taken.add(menu.key);
       }
       for (const { symbol, per, low, high, whole } of sliders) {
         const text = settings.get(symbol);
@@ -164,7 +169,11 @@ export function makeControls(specs, constants, frame) {
         if (!text || !Number.isFinite(value)) continue;
         const allowed = clamp(value, low, high);
         values[symbol] = whole ? Math.round(allowed / per) * per : allowed;
+        if (Math.abs(values[symbol] - value) <= 1e-9 * Math.abs(value)) taken.add(symbol);
       }
+      return [...settings]
+        .filter(([name]) => !taken.has(name))
+        .map(([name, text]) => `${name} = ${text}`);
     },
   };
 }

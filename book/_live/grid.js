@@ -78,6 +78,11 @@ export function grid(spec, frame) {
         return option >= 0 ? option : atStart[index];
       });
       view.apply(settings);
+      const taken = menus.filter((menu) => menu.options.includes(settings.get(menu.key) ?? ""));
+      const known = ["x", ...taken.map((menu) => menu.key)];
+      return [...settings]
+        .filter(([name]) => !known.includes(name))
+        .map(([name, text]) => `${name} = ${text}`);
     },
     table: view.table,
   };

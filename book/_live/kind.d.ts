@@ -37,7 +37,7 @@ export interface Kind {
   /** The settings that differ from the start, for the address. */
   settings: () => URLSearchParams;
   reset: () => void;
-  /** Take settings from an address; what it does not name is as at the start. */
-  apply: (settings: URLSearchParams) => void;
+  /** Take settings from an address, and answer with those that cannot be taken as they stand there. */
+  apply: (settings: URLSearchParams) => string[];
   table: () => Rows;
 }

@@ -137,7 +137,10 @@ function mount(figure) {
   function follow() {
     const settings = read(spec.name);
     if (!settings) return false;
-    kind.apply(settings);
+    const refused = kind.apply(settings);
+    if (refused.length) {
+      status.textContent = `Of this link's settings, not known or out of range here: ${refused.join(", ")}`;
+    }
     return true;
   }
   const linked = follow();

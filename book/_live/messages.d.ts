@@ -14,6 +14,8 @@ export interface SweepSettings {
   depthLaw: string;
   seconds: number;
   zeroBubbleLatency: boolean;
+  /** If given, the question is the largest run of so many GPUs instead. */
+  gpus?: number;
 }
 
 /** The page asks for a sweep, which replaces one under way; a new worker needs the model first. */
@@ -26,6 +28,9 @@ export interface Asked {
 /** A run: a value for each column, and its layout: degrees of each level, node first. */
 export type Run = Record<string, number | string | number[][]>;
 
+/** What a cluster can do, or null if nothing. */
+export type Use = Run | null;
+
 /** Why there are no more runs; `width` is that of the next model, `least` seconds that it takes. */
 export type Ended =
   | { ended: "" }
@@ -33,4 +38,5 @@ export type Ended =
   | { ended: "clusters" | "utilization"; width: number };
 
 /** The worker answers with runs, and at last why there are no more; or with what failed. */
-export type Told = { job: number; run: Run | Ended } | { job: number; failed: string };
+export type Told =
+  { job: number; run: Run | Ended | { use: Use } } | { job: number; failed: string };

@@ -39,15 +39,14 @@ export function readable(value, digits = 3) {
  * A number as a figure's reader needs it: whole ones in full, others with four digits.
  * @param {number} value
  */
-export const shown = (value) =>
-  Number.isInteger(value) && Math.abs(value) < 1e6 ? whole(value) : readable(value, 4);
+export const shown = (value) => (Number.isSafeInteger(value) ? whole(value) : readable(value, 4));
 
 /**
- * As `shown`, less zeros at the end.
+ * With at most four digits, large whole numbers too, less zeros at the end.
  * @param {number} value
  */
 export const short = (value) =>
-  shown(value)
+  (Math.abs(value) < 1e6 ? shown(value) : readable(value, 4))
     .replace(/(\.\d*?)0+(?=$|\s)/, "$1")
     .replace(/\.(?=$|\s)/, "")
     .replace(/^(−?)1\s×\s/, "$1");

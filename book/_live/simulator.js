@@ -333,7 +333,7 @@ function largest(pairs) {
  * @param {Float64Array} moved
  * @param {number} step
  */
-function binding(f, gpu, model, way, moved, step) {
+export function binding(f, gpu, model, way, moved, step) {
   const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
   /** @type {Record<string, number>} */
   const layer = { arithmetic: 0, "shared memory": 0, L2: 0, HBM: 0, latency: 0 };
@@ -644,7 +644,7 @@ function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
  * @param {boolean} zeroBubbleLatency
  * @returns {Quickest}
  */
-function makeQuickest(f, gpu, model, zeroBubbleLatency) {
+export function makeQuickest(f, gpu, model, zeroBubbleLatency) {
   const known = new Map();
   /** @param {Way} way */
   const seconds = (way) => {
@@ -776,6 +776,26 @@ export function makeGpu(f, { fixed, figures }) {
 }
 
 /**
+ * The formulas for the GPU of some settings, and that GPU.
+ * @param {Formulas} formulas
+ * @param {SweepSettings} settings
+ * @param {LawsSpec} laws
+ * @returns {{f: Formulas, gpu: Machine}}
+ */
+export function forGpu(formulas, settings, laws) {
+  // Of the formulas of a product, those of the GPU's kind.
+  const kind = settings.gpu.fixed.distributed ? "distributed" : "plain";
+  const f = { ...formulas };
+  for (const name of ["product", "gradient"]) {
+    f[name] = formulas[`${name} ${kind}`];
+    for (const part of ["HBM", "L2", "shared memory", "arithmetic", "latency"]) {
+      f[`${name} ${part}`] = formulas[`${name} ${kind} ${part}`];
+    }
+  }
+  return { f, gpu: { ...makeGpu(f, settings.gpu), productsInLayer: laws.productsInLayer } };
+}
+
+/**
  * Runs of growing models, one at a time, and at last why there are no more. `settings` are the GPU's
  * figures and fixed values, `sparse`, `batchLaw`, `depthLaw`, `seconds` and `zeroBubbleLatency`; `laws`
  * are the widths and what all models share.
@@ -785,16 +805,7 @@ export function makeGpu(f, { fixed, figures }) {
  * @returns {Generator<Run | Ended, void>}
  */
 export function* sweep(f, settings, laws) {
-  // Of the formulas of a product, those of the GPU's kind.
-  const kind = settings.gpu.fixed.distributed ? "distributed" : "plain";
-  const own = { ...f };
-  for (const name of ["product", "gradient"]) {
-    own[name] = f[`${name} ${kind}`];
-    for (const part of ["HBM", "L2", "shared memory", "arithmetic", "latency"]) {
-      own[`${name} ${part}`] = f[`${name} ${kind} ${part}`];
-    }
-  }
-  const gpu = { ...makeGpu(f, settings.gpu), productsInLayer: laws.productsInLayer };
+  const { f: own, gpu } = forGpu(f, settings, laws);
   for (const width of laws.widths) {
     const model = makeModel(own, width, settings, laws);
     const quickest = makeQuickest(own, gpu, model, settings.zeroBubbleLatency);

@@ -167,12 +167,23 @@ export interface LawsSpec {
   productsInLayer: number;
   batchLaws: BatchLawSpec[];
   depthLaws: string[];
+  /** Widths to a doubling, every so many of which are tried first; odd parts of a cluster's size. */
+  planning: { fine: number; coarse: number; odd: number[] };
+}
+
+/** The question what a cluster of a given size can do, and its answer at the start. */
+export interface OwnSpec {
+  title: string;
+  gpus: SliderSpec;
+  columns: ColumnSpec[];
+  use: Record<string, number | string | number[][]>;
 }
 
 /** A sweep of the reader's own cluster; `fixed` are each preset's figures that no control sets. */
 export interface ClusterSpec extends RunsSpec {
   kind: "cluster";
   groups: { label: string; controls: ControlSpec[] }[];
+  own: OwnSpec;
   fixed: Table[];
   formulas: FormulaSpec[];
   laws: LawsSpec;

@@ -1,11 +1,14 @@
 // Sweeps beside the page, so that a control under the reader's hand never waits. The page gets the runs one
 // by one; a new message replaces the sweep under way.
 
+import { largestRun } from "./planning.js";
 import { compile, sweep } from "./simulator.js";
 
-/** @import { Asked, Told } from "./messages.d.ts" */
+/** @import { Asked, SweepSettings, Told } from "./messages.d.ts" */
 /** @import { Formulas } from "./simulator.js" */
 /** @import { LawsSpec } from "./spec.d.ts" */
+
+const PAUSE_MS = 50; // a search is deaf for no longer, but for one cluster's
 
 /** @type {Formulas} */
 let formulas;
@@ -24,11 +27,39 @@ async function run({ job: own, model, settings }) {
     formulas = compile(model.formulas);
     laws = model.laws;
   }
+  if (settings.gpus !== undefined) {
+    await plan(own, settings, settings.gpus);
+    return;
+  }
   for (const found of sweep(formulas, settings, laws)) {
     tell({ job: own, run: found });
     // Messages are heard between two runs.
-    await new Promise((done) => void setTimeout(done));
+    await heard();
     if (job !== own) return;
+  }
+}
+
+const heard = () => new Promise((done) => void setTimeout(done));
+
+/**
+ * Tell the largest run of so many GPUs.
+ * @param {number} own
+ * @param {SweepSettings} settings
+ * @param {number} gpus
+ */
+async function plan(own, settings, gpus) {
+  const search = largestRun(formulas, settings, laws, gpus);
+  let since = performance.now();
+  for (;;) {
+    const { done, value } = search.next();
+    if (done) {
+      tell({ job: own, run: { use: value } });
+      return;
+    }
+    if (performance.now() - since < PAUSE_MS) continue;
+    await heard();
+    if (job !== own) return;
+    since = performance.now();
   }
 }
 

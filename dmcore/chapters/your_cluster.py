@@ -25,7 +25,7 @@ from dmcore.hardware.variants import figures_of
 from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS
 from dmcore.show.cluster import ClusterFigure, runs_of
 from dmcore.show.explorer import Menu, Slider
-from dmcore.show.grid import Choice, GridFigure, Runs
+from dmcore.show.grid import Choice, Column, GridFigure, Runs
 from dmcore.show.widgets import explore, interact
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
@@ -33,6 +33,18 @@ __all__ = ["cluster", "grid", "pick_a_sweep"]
 
 _LAW_WORDS = tuple(law.words for law in BATCH_LAWS.values())
 
+#: What is told of the largest run of a cluster.
+_OWN = (
+    Column("training_flop", "largest run", "FLOP"),
+    Column("params", "parameters"),
+    Column("days", "length of the run", "days"),
+    Column("utilization", "utilization of the GPUs in use", "%", 0.01),
+    Column("n_gpu_idle", "idle GPUs"),
+    Column("tokens_per_s", "tokens per second"),
+    *(COLUMNS[f"{name}_parallel"] for name in ("tensor", "pipeline", "expert", "data")),
+    COLUMNS["microbatches"],
+    COLUMNS["binding"],
+)
 _COMPUTE = replace(COMPUTE, high=1e37)
 _NAMES = tuple(name for name in COLUMNS if name != "memory_bytes")
 
@@ -133,10 +145,10 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
         ),
         "Change the network": (
             _slider("node_size", "GPUs in a node (1: flat)", 1, 2**14),
-            _slider("beta_node", "Bandwidth in the node", 1e9, 1e15, "GB/s", GB),
+            _slider("beta_node", "Bandwidth in the node, both ways", 1e9, 1e15, "GB/s", GB),
             _slider("pod_size", "Nodes in a pod (1: none)", 1, 64),
-            _slider("beta_pod", "Bandwidth in the pod", 1e9, 1e15, "GB/s", GB),
-            _slider("beta_beyond", "Bandwidth beyond", 1e9, 1e15, "GB/s", GB),
+            _slider("beta_pod", "Bandwidth in the pod, both ways", 1e9, 1e15, "GB/s", GB),
+            _slider("beta_beyond", "Bandwidth beyond, both ways", 1e9, 1e15, "GB/s", GB),
             _slider("ell_hop", "Latency of a hop", 1e-8, 1e-4, "µs", 1e-6),
             _menu(
                 "Latency without a bubble",
@@ -167,4 +179,5 @@ def cluster() -> ClusterFigure:
         mix=replace(MIX, high=56),
         digits=17,
     )
-    return ClusterFigure(_groups(), start)
+    own = Slider("n_gpu", "GPUs that I have", 8, 1e10, 24576, log=True, whole=True)
+    return ClusterFigure(_groups(), start, own, _OWN)

@@ -19,9 +19,9 @@ from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import GPU
 from dmcore.hardware.variants import FIGURES, custom_gpu
 from dmcore.models import laws
-from dmcore.models.model import Extras
+from dmcore.models.model import Extras, Model
 from dmcore.show.explorer import Menu, Slider
-from dmcore.show.grid import GridFigure, Runs
+from dmcore.show.grid import Column, GridFigure, Runs, column_data
 from dmcore.show.page import control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator import pipeline, traffic
@@ -36,6 +36,7 @@ from dmcore.simulator.times import (
     matmul_step_time,
     products_in_mlp,
 )
+from dmcore.studies.planning import COARSE, FINE, ODD, ClusterUse, largest_run
 
 __all__ = [
     "SETTINGS",
@@ -43,6 +44,7 @@ __all__ = [
     "formulas",
     "runs_of",
     "sweep_of",
+    "use_of",
 ]
 
 #: Settings of a sweep besides: preset, kind of model, batch law, depth law, months, and the rule of latency.
@@ -68,6 +70,35 @@ def sweep_of(settings: Mapping[str, float]) -> Sweep:
         batch_scaling=list(laws.BATCH_LAWS)[int(settings["law"])],
         layer_law=list(laws.DEPTH_LAWS)[int(settings["depth"])],
         duration_years=settings["months"] / 12,
+        zero_bubble_latency=bool(settings["zero_bubble_latency"]),
+    )
+
+
+def use_of(settings: Mapping[str, float], n_gpu: int) -> ClusterUse:
+    """The largest run of so many GPUs with a figure's settings; see :func:`sweep_of`.
+
+    Examples
+    --------
+    >>> from dmcore.chapters.your_cluster import cluster
+    >>> use_of(cluster().defaults(), 1024).n_gpu_used
+    1024
+    """
+    base = GPUS[list(GPUS)[int(settings["base"])]]
+
+    def model_of(d_model: int) -> Model:
+        return Model.from_laws(
+            d_model,
+            sparse=bool(settings["sparse"]),
+            batch_scaling=list(laws.BATCH_LAWS)[int(settings["law"])],
+            layer_law=list(laws.DEPTH_LAWS)[int(settings["depth"])],
+            word_bytes=base.word_bytes,
+        )
+
+    return largest_run(
+        custom_gpu(base, **{name: settings[name] for name in FIGURES}),
+        n_gpu,
+        settings["months"] / 12,
+        model_of=model_of,
         zero_bubble_latency=bool(settings["zero_bubble_latency"]),
     )
 
@@ -228,6 +259,7 @@ def laws_data() -> dict[str, Any]:
         "leastUtilization": LEAST_UTILIZATION,
         "monthSeconds": MONTH_S,
         "productsInLayer": products_in_mlp(Extras()),
+        "planning": {"fine": FINE, "coarse": COARSE, "odd": list(ODD)},
         "depthLaws": list(laws.DEPTH_LAWS),
         "batchLaws": [
             {"name": law.name, "rounding": law.rounding} for law in laws.BATCH_LAWS.values()
@@ -249,6 +281,10 @@ class ClusterFigure:
         :data:`~dmcore.hardware.variants.FIGURES` and :data:`SETTINGS`.
     start : GridFigure
         How the runs are shown, and those of the controls' defaults, as its only combination.
+    own : Slider
+        Number of the reader's own GPUs, whose largest run the page looks for.
+    own_columns : tuple of Column
+        What is told of that run: keys of :meth:`~dmcore.studies.planning.ClusterUse.summary` or of its split.
 
     Raises
     ------
@@ -264,6 +300,8 @@ class ClusterFigure:
 
     groups: Mapping[str, tuple[Slider | Menu, ...]]
     start: GridFigure
+    own: Slider
+    own_columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
         lacking = sorted({*FIGURES, *SETTINGS}.difference(self.defaults()))
@@ -301,6 +339,8 @@ class ClusterFigure:
         shown = self.start.spec()
         (series,) = shown.pop("series")
         del shown["menus"], shown["lines"]
+        summary = use_of(self.defaults(), int(self.own.default)).summary()
+        told = summary | summary["split"]
         return {
             **shown,
             "kind": "cluster",
@@ -308,6 +348,12 @@ class ClusterFigure:
                 {"label": label, "controls": [control_data(control) for control in group]}
                 for label, group in self.groups.items()
             ],
+            "own": {
+                "title": "What can a cluster of my own do?",
+                "gpus": control_data(self.own),
+                "columns": [column_data(column) for column in self.own_columns],
+                "use": {name: told[name] for name in (column.name for column in self.own_columns)},
+            },
             "fixed": [numbers_data(_fixed(gpu)) for gpu in GPUS.values()],
             "formulas": formulas(),
             "laws": laws_data(),

@@ -17,7 +17,7 @@ from dmcore.show.labels import label_area, label_line
 from dmcore.show.page import axis_data, page_html
 from dmcore.show.plots import SvgFigure, panels, scale_axis
 
-__all__ = ["Choice", "Column", "GridFigure", "Mix", "Runs"]
+__all__ = ["Choice", "Column", "GridFigure", "Mix", "Runs", "column_data"]
 
 
 @dataclass(frozen=True)
@@ -335,8 +335,8 @@ class GridFigure:
                 {"label": menu.label, "options": list(menu.options), "default": menu.default}
                 for menu in self.choices
             ],
-            "columns": [_column(column) for column in self.columns],
-            "facts": [_column(fact) for fact in self.facts],
+            "columns": [column_data(column) for column in self.columns],
+            "facts": [column_data(fact) for fact in self.facts],
             "mix": self.mix
             and {
                 "title": self.mix.title,
@@ -383,7 +383,14 @@ class GridFigure:
         return f"<figure of {len(self.runs)} series: {self.alt}>"
 
 
-def _column(column: Column) -> dict[str, Any]:
+def column_data(column: Column) -> dict[str, Any]:
+    """A column as the page's script gets it.
+
+    Examples
+    --------
+    >>> column_data(Column("n_gpu", "GPUs"))["per"]
+    1.0
+    """
     return {
         "name": column.name,
         "label": column.label,

@@ -20,14 +20,14 @@ from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.search import NothingFitsError, fastest
 from dmcore.simulator.step import TrainingStep, training_step
 
-__all__ = ["ClusterUse", "best_use", "largest_run", "nearest_model"]
+__all__ = ["COARSE", "FINE", "ODD", "ClusterUse", "best_use", "largest_run", "nearest_model"]
 
 #: Widths are m 2**i with m from this to twice it: steps of about 1 % in width, 5 % in compute.
-_FINE = 64
+FINE = 64
 #: The first, coarse look takes every sixteenth of them.
-_COARSE = 16
+COARSE = 16
 #: Besides the whole cluster, m 2**i GPUs, or nodes, are tried with one of these m.
-_ODD = (1, 3, 5, 7, 9, 11, 13, 15)
+ODD = (1, 3, 5, 7, 9, 11, 13, 15)
 #: A cluster of which less than this share of the useful rate is used is of no interest.
 _LEAST_SHARE = 0.001
 
@@ -167,7 +167,7 @@ def _sizes(gpu: GPU, model: Model, n_gpu: int, duration_s: float) -> list[int]:
     parts = {
         unit * m * 2**i
         for unit in units
-        for m in _ODD
+        for m in ODD
         for i in range(max(1, (n_gpu // (unit * m)).bit_length()))
     }
     most = model.d_model * model.d_ff * model.batch_tokens  # no more words to share
@@ -249,11 +249,11 @@ def largest_run(
         return Model.from_laws(d_model, word_bytes=word_bytes)
 
     make = model_of or by_laws
-    make(_width(_FINE))  # says what is wrong with laws that never give a model
+    make(_width(FINE))  # says what is wrong with laws that never give a model
     most_flop = n_gpu * gpu.useful_flop_per_s * duration_s
     start = _first_above(make, most_flop)
     for coarse in range(start, 0, -1):
-        if coarse % _COARSE and coarse >= _COARSE:
+        if coarse % COARSE and coarse >= COARSE:
             continue
         model = _made(make, coarse)
         if model is None or not _could_end(gpu, model, duration_s):
@@ -287,7 +287,7 @@ def nearest_model(model_of: Callable[[int], Model], training_flop: float) -> Mod
     13184
     """
     check_positive("training_flop", training_flop, finite=True)
-    model_of(_width(_FINE))
+    model_of(_width(FINE))
     above = _first_above(model_of, training_flop)
     near = [_made(model_of, place) for place in range(max(1, above - 2), above + 3)]
     made = [model for model in near if model is not None]
@@ -298,10 +298,10 @@ def nearest_model(model_of: Callable[[int], Model], training_flop: float) -> Mod
 
 def _width(place: int) -> int:
     """Widths in order: 1, 2, ... 64, then 64 to each doubling."""
-    if place <= _FINE:
+    if place <= FINE:
         return place
-    octave, rest = divmod(place - _FINE, _FINE)
-    return int((_FINE + rest) * 2**octave)
+    octave, rest = divmod(place - FINE, FINE)
+    return int((FINE + rest) * 2**octave)
 
 
 def _made(make: Callable[[int], Model], place: int) -> Model | None:
@@ -314,7 +314,7 @@ def _made(make: Callable[[int], Model], place: int) -> Model | None:
 
 def _first_above(make: Callable[[int], Model], flop: float) -> int:
     """The first place whose model takes more compute than there is; at most 2**40 channels wide."""
-    low, high = 1, _FINE * 36
+    low, high = 1, FINE * 36
     while low < high:
         middle = (low + high) // 2
         model = _made(make, middle)
@@ -338,7 +338,7 @@ def _refined(
     zero_bubble_latency: bool,
 ) -> TrainingStep | None:
     """The largest run between a width that works and the next coarse one, if there is any."""
-    for place in range(coarse + _COARSE - 1, coarse, -1):
+    for place in range(coarse + COARSE - 1, coarse, -1):
         model = _made(make, place)
         if model is None or not _could_end(gpu, model, duration_s):
             continue

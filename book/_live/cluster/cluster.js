@@ -6,10 +6,11 @@ import { color } from "../plot/color.js";
 import { unpack } from "../runs/series.js";
 import { runsView } from "../runs/view.js";
 import { linearScaling, whyItEnds } from "./ends.js";
-import { makeSimulation } from "./simulation.js";
+import { ownCluster } from "./own.js";
+import { isUse, makeSimulation } from "./simulation.js";
 
 /** @import { Frame, Kind } from "../kind.d.ts" */
-/** @import { Ended, Run, SweepSettings } from "../messages.d.ts" */
+/** @import { Ended, Run, SweepSettings, Use } from "../messages.d.ts" */
 /** @import { Series, Value } from "../runs/series.js" */
 /** @import { ClusterSpec } from "../spec.d.ts" */
 
@@ -35,6 +36,7 @@ const KEPT = 100; // sweeps that are remembered
  */
 export function cluster(spec, frame) {
   const { columns, laws } = spec;
+  /** @type {Series} */
   const atStart = unpack(spec.runs);
   const fixed = spec.fixed.map(numbers);
   const controls = makeControls(
@@ -63,6 +65,7 @@ export function cluster(spec, frame) {
 
   // ------------------------------------------------------------------------- the simulation
 
+  atStart.settings = settings();
   const asked = () => JSON.stringify(settings());
   const known = new Map([[asked(), atStart]]);
   const simulation = makeSimulation({ formulas: spec.formulas, laws }, take, fail);
@@ -85,7 +88,7 @@ export function cluster(spec, frame) {
       growing.next = true;
       return;
     }
-    const runs = { columns: columns.map(() => []), facts: [], note: "" };
+    const runs = { columns: columns.map(() => []), facts: [], note: "", settings: settings() };
     const { eta, months } = values;
     const started = { question, since: now, next: false, series: runs, eta, months };
     growing = started;
@@ -104,9 +107,9 @@ export function cluster(spec, frame) {
     zeroBubbleLatency: values.zero_bubble_latency === 1,
   });
 
-  /** @param {Run | Ended} run */
+  /** @param {Run | Ended | {use: Use}} run */
   function take(run) {
-    if (!growing) return;
+    if (!growing || isUse(run)) return;
     if (isEnd(run)) {
       const complete = { ...growing.series, facts: facts(growing) };
       complete.note = whyItEnds(run, growing.months, laws);
@@ -140,17 +143,20 @@ export function cluster(spec, frame) {
     return [linearScaling(column("training_flop"), used, threshold) ?? null];
   }
 
+  const own = ownCluster(spec.own, frame, { formulas: spec.formulas, laws }, sweepSettings);
+
   // ------------------------------------------------------------------------------ the figure
 
   const name = () =>
     preset ? controls.chosen(preset) + (controls.left(preset) ? ", changed" : "") : "";
   const left = [...controls.rows];
-  const rows = spec.groups.flatMap(({ label, controls: own }, index) => {
-    const made = left.splice(0, own.length);
+  const rows = spec.groups.flatMap(({ label, controls: { length } }, index) => {
+    const made = left.splice(0, length);
     if (index === 0) return [...made, view.slider];
     const inside = element("div", { class: "dm-controls" }, ...made);
     return element("details", { class: "dm-group" }, element("summary", {}, label), inside);
   });
+  rows.push(own.group);
 
   function lines() {
     const here = { label: name(), color: color(0), at: 0.75 };
@@ -183,20 +189,23 @@ export function cluster(spec, frame) {
       progress.textContent = state();
       frame.stage.setAttribute("aria-busy", String(Boolean(growing)));
       view.draw(lines(), color(0), moved);
+      own.draw(moved);
     },
     words() {
       if (failure) return "The simulation failed.";
-      return growing ? "Simulating." : `${name()}. ${view.words()}`;
+      return growing ? "Simulating." : `${name()}. ${view.words()} ${own.words()}`;
     },
     describe: view.describe,
-    settings: () => view.keep(controls.settings()),
+    settings: () => own.keep(view.keep(controls.settings())),
     reset() {
       controls.reset();
       view.reset();
+      own.reset();
     },
     apply(given) {
-      controls.apply(given);
       view.apply(given);
+      own.apply(given);
+      return controls.apply(given, ["x", "gpus"]);
     },
     table: view.table,
   };

@@ -2,12 +2,12 @@
 
 import workerSource from "dm-worker";
 
-/** @import { Asked, Ended, Run, SweepSettings, Told } from "../messages.d.ts" */
+/** @import { Asked, Ended, Run, SweepSettings, Told, Use } from "../messages.d.ts" */
 
 /**
  * What starts and stops sweeps. A new one replaces that under way.
  * @param {NonNullable<Asked["model"]>} model
- * @param {(run: Run | Ended) => void} take gets each run, and at last why there are no more
+ * @param {(run: Run | Ended | {use: Use}) => void} take gets each run, and at last why there are no more
  * @param {(why: string) => void} fail is told that the sweep under way cannot go on
  */
 export function makeSimulation(model, take, fail) {
@@ -62,3 +62,9 @@ export function makeSimulation(model, take, fail) {
     },
   };
 }
+
+/**
+ * @param {Run | Ended | {use: Use}} run
+ * @returns {run is {use: Use}}
+ */
+export const isUse = (run) => "use" in run;

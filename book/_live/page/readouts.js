@@ -1,6 +1,6 @@
 // Numbers by the figure.
 
-import { readable, shown } from "../numbers.js";
+import { shown } from "../numbers.js";
 import { element } from "./element.js";
 import { capital, withUnit } from "./words.js";
 
@@ -36,7 +36,7 @@ export function readoutList(readouts) {
       readouts
         .map(({ label, unit }, index) => {
           const value = values[index];
-          return `${label}: ${withUnit(typeof value === "number" ? readable(value) : value, unit)}`;
+          return `${label}: ${withUnit(typeof value === "number" ? shown(value) : value, unit)}`;
         })
         .join(". "),
   };

@@ -1,6 +1,7 @@
 // A slider with a field to type in.
 
-import { parse, readable, short } from "../numbers.js";
+import { parse, short, shown } from "../numbers.js";
+import { quantity } from "../quantities.js";
 import { element } from "./element.js";
 import { clamp } from "./range.js";
 import { capital, withUnit } from "./words.js";
@@ -54,7 +55,9 @@ function track({ low, high, log, whole }) {
 export function sliderRow(spec, id, change) {
   const { label, unit, low, high } = spec;
   const scale = track(spec);
+  const written = spec.whole ? shown : short;
   let current = low;
+  let before = low; // where the hand came down
   const help = element("span", { class: "dm-help", id: `${id}-help`, role: "status" });
   const range = element("input", {
     type: "range",
@@ -66,6 +69,14 @@ export function sliderRow(spec, id, change) {
       help.textContent = "";
       set(scale.value(Number(range.value)));
       change(current);
+    },
+    pointerdown: () => {
+      before = current;
+    },
+    // A finger that only meant to scroll the page.
+    pointercancel: () => {
+      set(before);
+      change(before);
     },
   });
   const field = element("input", {
@@ -82,7 +93,7 @@ export function sliderRow(spec, id, change) {
       field.select();
     },
     blur: () => {
-      field.value = short(current);
+      field.value = written(current);
     },
     change: () => type(field.value),
     keydown: (event) => {
@@ -95,7 +106,8 @@ export function sliderRow(spec, id, change) {
 
   /** @param {string} text */
   function type(text) {
-    const number = parse(text, unit);
+    const told = quantity(text, unit);
+    const number = Number.isNaN(told) ? parse(text, unit) : told;
     const wanted = spec.whole ? Math.round(number) : number;
     const allowed = clamp(wanted, low, high);
     const wrong = Number.isNaN(number) || allowed !== wanted;
@@ -116,8 +128,8 @@ export function sliderRow(spec, id, change) {
     current = value;
     range.value = String(Math.min(scale.place(value), scale.steps)); // a preset's may be infinite
     range.dataset.value = String(value);
-    range.setAttribute("aria-valuetext", withUnit(readable(value), unit));
-    if (document.activeElement !== field) field.value = short(value);
+    range.setAttribute("aria-valuetext", withUnit(written(value), unit));
+    if (document.activeElement !== field) field.value = written(value);
   }
 
   const row = element(

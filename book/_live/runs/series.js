@@ -10,6 +10,7 @@
  * @property {Value[][]} columns
  * @property {(number | null)[]} facts
  * @property {string} note
+ * @property {[string, Value][]} [settings] of the sweep, if they may change before it is replaced
  */
 
 /**

@@ -1,6 +1,6 @@
 // What a figure of simulated runs shows: lines, one run read off, degrees stacked below, table, download.
 
-import { readable } from "../numbers.js";
+import { shown as exact, readable } from "../numbers.js";
 import { element } from "../page/element.js";
 import { download } from "../page/hand_over.js";
 import { atShare, clamp, inUnit } from "../page/range.js";
@@ -122,8 +122,13 @@ export function runsView(spec, frame, { current, settings }) {
 
   function file() {
     const series = current();
-    const of = settings();
-    const head = [...of.map(([name]) => name), ...columns.map((column) => column.name)];
+    // A sweep that is still under way has other settings than the runs that are shown.
+    const of = [...(series.settings ?? settings()), ["dmcore", DMCORE_VERSION]];
+    const taken = new Set(columns.map((column) => column.name));
+    const head = [
+      ...of.map(([name]) => (taken.has(name) ? `${name}_allowed` : name)),
+      ...columns.map((column) => column.name),
+    ];
     const fixed = of.map(([, value]) => value);
     const rows = series.columns[0].map((_, row) => [
       ...fixed,
@@ -202,7 +207,7 @@ export function runsView(spec, frame, { current, settings }) {
         rows: series.columns[0].map((_, row) =>
           columns.map((_each, column) => {
             const value = cell(series, row, column);
-            return typeof value === "number" ? readable(value, 4) : value;
+            return typeof value === "number" ? exact(value) : value;
           }),
         ),
       };

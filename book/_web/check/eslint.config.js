@@ -30,12 +30,12 @@ export default [
   },
   {
     files: ["book/_live/**/*.js", "book/_static/*.js"],
-    languageOptions: { globals: globals.browser },
+    languageOptions: { globals: { ...globals.browser, DMCORE_VERSION: "readonly" } },
   },
   { files: ["book/_static/*.js", "book/_ext/*.cjs"], languageOptions: { sourceType: "script" } },
   // What runs beside the page knows no document.
   {
-    files: ["book/_live/worker.js", "book/_live/simulator.js"],
+    files: ["book/_live/worker.js", "book/_live/simulator.js", "book/_live/planning.js"],
     languageOptions: {
       globals: {
         ...Object.fromEntries(Object.keys(globals.browser).map((name) => [name, "off"])),

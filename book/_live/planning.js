@@ -1,0 +1,150 @@
+// The largest run that a cluster of a given size ends in time: what dmcore/studies/planning.py does, in the
+// same order.
+
+import { binding, forGpu, makeModel, makeQuickest } from "./simulator.js";
+
+/** @import { Run, SweepSettings } from "./messages.d.ts" */
+/** @import { Formulas, LaidOut, Machine, Model } from "./simulator.js" */
+/** @import { LawsSpec } from "./spec.d.ts" */
+
+const ROUNDING = 1 + 1e-9;
+
+/** @typedef {LaidOut & {gpus: number, model: Model}} Use */
+
+/**
+ * Widths in order: 1, 2, ... up to `fine`, then so many to each doubling.
+ * @param {number} place
+ * @param {number} fine
+ */
+const width = (place, fine) =>
+  place <= fine ? place : (fine + (place % fine)) * 2 ** (Math.floor(place / fine) - 1);
+
+/**
+ * Sizes of cluster to try, largest first: those that could end in time at the useful rate.
+ * @param {Machine} gpu
+ * @param {number} nodeSize
+ * @param {Model} model
+ * @param {number} gpus
+ * @param {number} seconds
+ * @param {number[]} odd
+ */
+function sizesOf(gpu, nodeSize, model, gpus, seconds, odd) {
+  const least = model.flop / gpu.F_useful / seconds;
+  const most = Math.min(gpus, model.d * model.ff * model.batch);
+  const units = [1, model.experts, nodeSize, model.experts * nodeSize];
+  const sizes = new Set([gpus]);
+  for (const unit of units) {
+    for (const m of odd) for (let size = unit * m; size <= gpus; size *= 2) sizes.add(size);
+  }
+  return [...sizes].filter((size) => least <= size && size <= most).sort((a, b) => b - a);
+}
+
+/**
+ * The largest run of `gpus` GPUs in the time of the settings, at last; null if there is none. What comes
+ * before are pauses, in which messages can be heard.
+ * @param {Formulas} formulas
+ * @param {SweepSettings} settings
+ * @param {LawsSpec} laws
+ * @param {number} gpus
+ * @returns {Generator<undefined, Run | null>}
+ */
+export function* largestRun(formulas, settings, laws, gpus) {
+  const { f, gpu } = forGpu(formulas, settings, laws);
+  const { seconds, zeroBubbleLatency } = settings;
+  const { fine, coarse, odd } = laws.planning;
+  const nodeSize = Number(settings.gpu.figures.node_size);
+
+  /** @param {number} place */
+  function made(place) {
+    const model = makeModel(f, width(place, fine), settings, laws);
+    return model.batch >= 1 && model.layers >= 1 ? model : undefined;
+  }
+  /** @param {Model} model */
+  const couldEnd = (model) =>
+    gpu.productsInLayer * model.layers * gpu.ell_kernel * model.steps < seconds;
+
+  /**
+   * The fastest step of these sizes that ends in time; of equally fast ones, on the fewest GPUs.
+   * @param {Model} model
+   * @param {number[]} sizes
+   * @returns {Generator<undefined, Use | undefined>}
+   */
+  function* fastestOf(model, sizes) {
+    const quickest = makeQuickest(f, gpu, model, zeroBubbleLatency);
+    /** @type {Use | undefined} */
+    let best;
+    let cutoff = seconds / model.steps;
+    for (const size of sizes) {
+      const ideal = model.flop / model.steps / gpu.F_useful / size;
+      if (best && ideal > best.step) break;
+      const found = quickest(size, cutoff * ROUNDING);
+      if (found && found.step <= cutoff) {
+        best = { ...found, gpus: size, model };
+        cutoff = found.step;
+      }
+      yield;
+    }
+    return best;
+  }
+
+  const mostFlop = gpus * gpu.F_useful * seconds;
+  let [low, high] = [1, fine * 36];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const model = made(middle);
+    if (model && model.flop > mostFlop) high = middle;
+    else low = middle + 1;
+  }
+  for (let place = low; place > 0; place--) {
+    if (place % coarse && place >= coarse) continue;
+    const model = made(place);
+    if (!model || !couldEnd(model)) continue;
+    const sizes = sizesOf(gpu, nodeSize, model, gpus, seconds, odd);
+    const found = yield* fastestOf(model, sizes);
+    if (!found) continue;
+    const near = sizes.filter((size) => size * 4 >= found.gpus);
+    for (let finer = place + coarse - 1; finer > place; finer--) {
+      const larger = made(finer);
+      if (!larger || !couldEnd(larger)) continue;
+      const least = larger.flop / gpu.F_useful / seconds;
+      const better = yield* fastestOf(
+        larger,
+        near.filter((size) => size >= least),
+      );
+      if (better) return told(f, gpu, better, gpus);
+    }
+    return told(f, gpu, found, gpus);
+  }
+  return null;
+}
+
+/**
+ * @param {Formulas} f
+ * @param {Machine} gpu
+ * @param {Use} use
+ * @param {number} gpus
+ * @returns {Run}
+ */
+function told(f, gpu, { model, way, moved, step, gpus: used, layout }, gpus) {
+  const ideal = f.arithmetic(model.params, model.experts, model.batch, used, gpu.F_peak);
+  return {
+    training_flop: model.flop,
+    params: model.params,
+    d_model: model.d,
+    layers: model.layers,
+    experts: model.experts,
+    batch_tokens: model.batch,
+    n_gpu_used: used,
+    n_gpu_idle: gpus - used,
+    utilization: ideal / step,
+    days: (step * model.steps) / 86400,
+    tokens_per_s: model.batch / step,
+    data_parallel: way.data,
+    tensor_parallel: way.slices * way.ffSlices,
+    pipeline_parallel: way.stages,
+    expert_parallel: way.expert,
+    microbatches: way.microbatches,
+    binding: binding(f, gpu, model, way, moved, step),
+    layout,
+  };
+}
