@@ -10,7 +10,8 @@ from dmcore.hardware.catalog import GPUS, names
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
 from dmcore.models.words import Words
-from dmcore.simulator.candidates import level_sizes, ordered_factorizations
+from dmcore.simulator.candidates import level_sizes
+from dmcore.simulator.whole_numbers import ordered_factorizations
 
 smooth = st.builds(lambda m, i: m * 2**i, st.sampled_from([1, 3, 5, 6]), st.integers(1, 6))
 

@@ -160,7 +160,7 @@ def test_slices_refuse_bad_arguments() -> None:
     with pytest.raises(ValueError, match="gpu must be"):
         critical_batch.batch_slices("H200")
     for bad in (0, -4e6, math.nan):
-        with pytest.raises(ValueError, match="b must be"):
+        with pytest.raises(ValueError, match="batch_tokens must be"):
             critical_batch.batch_slices("H100 SXM", bad)
 
 

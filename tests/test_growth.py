@@ -74,7 +74,7 @@ def test_gpus_do_the_work_in_time():
     ("call", "name"),
     [
         (lambda: growth.year_of_compute(1e28, 1.0, LLAMA), "growth"),
-        (lambda: growth.year_of_compute(-1.0, 4.0, LLAMA), "T"),
+        (lambda: growth.year_of_compute(-1.0, 4.0, LLAMA), "compute_flop"),
         (lambda: training_runs.gpus_needed(1e26, "H100 SXM", utilization=1.2), "utilization"),
         (lambda: training_runs.gpus_needed(1e26, "H100"), "gpu"),
         (lambda: training_runs.TrainingRun("x", "", 2020.0, 1e20), "source"),

@@ -417,20 +417,15 @@ def test_durations_that_are_none_are_refused(t) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "symbol"),
-    [
-        ("reference_batch_tokens", "b_0"),
-        ("reference_layers", "L_0"),
-        ("reference_compute", "T_0"),
-        ("tokens_per_parameter", "r"),
-    ],
+    "argument",
+    ["reference_batch_tokens", "reference_layers", "reference_compute", "tokens_per_parameter"],
 )
-def test_assumptions_must_be_positive(argument: str, symbol: str) -> None:
+def test_assumptions_must_be_positive(argument: str) -> None:
     for function in (
         lambda **given: limits.critical_compute("H100 SXM", **given),
         limits.latency_limit,
     ):
-        with pytest.raises(ValueError, match=f"{symbol} must be positive"):
+        with pytest.raises(ValueError, match=f"{argument} must be positive"):
             function(**{argument: -1.0})
 
 

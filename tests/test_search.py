@@ -25,11 +25,9 @@ from dmcore.simulator.bound import least_traffic, lower_bound, matmul_bound
 from dmcore.simulator.candidates import (
     candidates_of,
     degrees_of,
-    divisors,
     layouts_of,
     level_sizes,
     matmul_times,
-    ordered_factorizations,
 )
 from dmcore.simulator.search import NothingFitsError, best_parallelism, smallest_cluster
 from dmcore.simulator.split import DEGREES, Parallelism
@@ -37,6 +35,7 @@ from dmcore.simulator.step import training_step
 from dmcore.simulator.sweep import sweep
 from dmcore.simulator.times import step_seconds
 from dmcore.simulator.traffic import load_of
+from dmcore.simulator.whole_numbers import divisors, ordered_factorizations
 
 SMALL = Model(d_model=256, d_ff=1024, layers=12, batch_sequences=96, experts=6, seq_len=16)
 

@@ -226,7 +226,7 @@ class TestProgress:
         ({"batch_scaling": "fast"}, "batch_scaling must be one of .*'deepseek'.*'fast'"),
         ({"seq_len": 0}, "seq_len"),
         ({"duration_years": -1}, "duration_years must be positive"),
-        ({"d_models": [0]}, "d_model must be a whole number"),
+        ({"d_models": [0]}, "d_models must be a whole number"),
         ({"aspect_ratio": -4}, "aspect_ratio"),
         ({"word_bytes": 0}, "word_bytes"),
         ({"min_utilization": 0}, "min_utilization"),

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.jscode import JavascriptCodePrinter
 
-from dmcore.algebra.checks import check_not_negative, check_positive
+from dmcore.algebra.checks import check_not_negative, check_positive, check_real, check_together
 
 __all__ = ["compiled", "evaluate", "javascript", "value_of"]
 
@@ -92,8 +92,16 @@ def evaluate(
             check_positive(name, given[name])
         elif by_name[name].is_nonnegative:
             check_not_negative(name, given[name])
+        else:
+            check_real(name, given[name])
+    check_together(**{name: given[name] for name in names})
     arguments = [np.asarray(given[name], dtype=float) for name in names]
-    result = function(*(argument[()] for argument in arguments))
+    # What is too large is infinite, and what is too small zero.
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        result = function(*(argument[()] for argument in arguments))
+    if np.isnan(result).any() and not any(np.isnan(argument).any() for argument in arguments):
+        told = ", ".join(f"{name} = {given[name]!r}" for name in names)
+        raise ValueError(f"values must give a number, got {told}")
     shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
     if shape == ():
         return float(result)

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import sympy as sp
+from numpy.typing import ArrayLike
 
+from dmcore.algebra.checks import check_positive, check_real, check_together
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import critical_batch, latency, memory_bandwidth, network
 from dmcore.models import laws
 
 __all__ = [
+    "check_arguments",
     "gradient_share",
     "gradient_share_of_stages",
     "gradients_derivation",
@@ -190,3 +194,20 @@ def gradients_derivation() -> Derivation:
             Step.of("eq-gradients-stages", x_gradients, gradient_share_of_stages, fewest),
         ),
     )
+
+
+def check_arguments(alpha: ArrayLike, **others: ArrayLike) -> None:
+    """Refuse an ``alpha`` at which there is no limit, and other numbers that are not above zero.
+
+    Examples
+    --------
+    >>> check_arguments(0.5)
+    Traceback (most recent call last):
+    ValueError: alpha must be below 1/2, where the limits go to infinity, got 0.5
+    """
+    check_real("alpha", alpha)
+    if not np.all(np.asarray(alpha, dtype=float) < 0.5):
+        raise ValueError(f"alpha must be below 1/2, where the limits go to infinity, got {alpha!r}")
+    for name, value in others.items():
+        check_positive(name, value, finite=True)
+    check_together(alpha=alpha, **others)

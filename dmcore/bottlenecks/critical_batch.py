@@ -10,6 +10,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checks import check_scalar
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import symbols
@@ -319,4 +320,5 @@ def batch_slices(gpu: GPU | str, batch_tokens: float = REFERENCE_BATCH_TOKENS) -
     >>> round(batch_slices("H100 SXM"))
     3388
     """
+    check_scalar("batch_tokens", batch_tokens)
     return float(evaluate(largest_batch_slicing(), b=batch_tokens, n=node_nanobatch_tokens(gpu)))

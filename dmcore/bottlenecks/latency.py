@@ -6,7 +6,7 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_not_negative, check_positive_integer
+from dmcore.algebra.checks import check_count, check_positive_integer
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import symbols
@@ -80,15 +80,15 @@ def layer_latency(
     >>> layer_latency(), layer_latency(attention_kernels=1)
     (16*ell_hop + 4*ell_kernel, 32*ell_hop + 10*ell_kernel)
     """
-    check_not_negative("attention_kernels", attention_kernels)
-    check_not_negative("norm_reductions", norm_reductions)
+    check_count("attention_kernels", attention_kernels)
+    check_count("norm_reductions", norm_reductions)
     check_positive_integer("forward_passes", forward_passes)
     matmuls = SEQUENTIAL_MATMULS_PER_LAYER // 2 + (
         PRODUCTS_OF_ATTENTION if attention_kernels else 0
     )
-    kernels = (matmuls + attention_kernels) * ell_kernel
-    reductions = (matmuls + norm_reductions) * HOPS_PER_MATMUL * ell_hop
-    return sp.expand((forward_passes + 1) * (kernels + reductions))
+    kernels = (matmuls + int(attention_kernels)) * ell_kernel
+    reductions = (matmuls + int(norm_reductions)) * HOPS_PER_MATMUL * ell_hop
+    return sp.expand((int(forward_passes) + 1) * (kernels + reductions))
 
 
 def layer_latency_s(

@@ -14,12 +14,13 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from dmcore.algebra.checks import check_positive
+from dmcore.algebra.checks import check_scalar
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import critical_batch, latency, memory_bandwidth, network
 from dmcore.bottlenecks.composition import (
+    check_arguments,
     largest_cluster,
     largest_cluster_of_compute,
     least_run_time_of_compute,
@@ -66,6 +67,7 @@ __all__ = [
 
 #: A quarter of a Julian year, seconds.
 QUARTER_S = 365.25 * 86400 / 4
+_LAW_SYMBOLS = ("b_0", "L_0", "T_0", "r")
 
 T, T_fixed, P, D, d, L, r, t = symbols("T T_fixed P D d L r t")
 N, C, a, n, b, ell, ell_piece = symbols("N C a n b ell ell_piece")
@@ -331,6 +333,9 @@ def cluster_at_limit(gpu: GPU | str, duration_s: float = QUARTER_S) -> dict[str,
     91
     """
     gpu = get_gpu(gpu)
+    check_scalar("duration_s", duration_s)
+    if not 1 <= duration_s <= 1e12:
+        raise ValueError(f"duration_s must be from 1 to 1e12, got {duration_s!r}")
     if np.isinf(gpu.inter_node_bytes_per_s):
         raise ValueError(f"gpu must have a finite network, got {gpu.name!r}")
     known = {
@@ -392,22 +397,20 @@ def critical_compute(
     >>> f"{critical_compute('H100 SXM'):.2e}, {critical_compute('H100 SXM', alpha=0.2):.2e}"
     '1.92e+28, 1.94e+31'
     """
-    _check_alpha(alpha)
-    check_positive("duration_s", duration_s, finite=True)
+    laws = {
+        "reference_batch_tokens": reference_batch_tokens,
+        "reference_layers": reference_layers,
+        "reference_compute": reference_compute,
+        "tokens_per_parameter": tokens_per_parameter,
+    }
+    check_arguments(alpha, duration_s=duration_s, **laws)
     gpu = get_gpu(gpu)
     if np.isinf(gpu.inter_node_bytes_per_s):
         shape = np.broadcast_shapes(np.shape(alpha), np.shape(duration_s))
         return np.full(shape, np.inf) if shape else float("inf")
-    return FLOP_PER_MAC * evaluate(
-        critical_macs(),
-        **node_rates(gpu, word_bytes),
-        alpha=alpha,
-        t=duration_s,
-        b_0=reference_batch_tokens,
-        L_0=reference_layers,
-        T_0=reference_compute,
-        r=tokens_per_parameter,
-    )
+    named = dict(zip(_LAW_SYMBOLS, laws.values(), strict=True))
+    rates = node_rates(gpu, word_bytes)
+    return FLOP_PER_MAC * evaluate(critical_macs(), **rates, alpha=alpha, t=duration_s, **named)
 
 
 def latency_limit(
@@ -430,21 +433,14 @@ def latency_limit(
     >>> f"{latency_limit():.1e}"
     '2.3e+31'
     """
-    _check_alpha(alpha)
-    check_positive("duration_s", duration_s, finite=True)
-    check_positive("latency_s", latency_s)
+    laws = {
+        "reference_batch_tokens": reference_batch_tokens,
+        "reference_layers": reference_layers,
+        "reference_compute": reference_compute,
+        "tokens_per_parameter": tokens_per_parameter,
+    }
+    check_arguments(alpha, duration_s=duration_s, latency_s=latency_s, **laws)
+    named = dict(zip(_LAW_SYMBOLS, laws.values(), strict=True))
     return FLOP_PER_MAC * evaluate(
-        latency_macs(),
-        alpha=alpha,
-        t=duration_s,
-        ell=latency_s,
-        b_0=reference_batch_tokens,
-        L_0=reference_layers,
-        T_0=reference_compute,
-        r=tokens_per_parameter,
+        latency_macs(), alpha=alpha, t=duration_s, ell=latency_s, **named
     )
-
-
-def _check_alpha(alpha: ArrayLike) -> None:
-    if not np.all(np.asarray(alpha, dtype=float) < 0.5):
-        raise ValueError(f"alpha must be below 1/2, where the limits go to infinity, got {alpha!r}")

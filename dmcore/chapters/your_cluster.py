@@ -9,7 +9,6 @@ from math import isfinite
 from typing import Any
 
 from dmcore.algebra.derivation import building_page
-from dmcore.algebra.numbers import readable
 from dmcore.chapters.sweeps import (
     COLUMNS,
     COMPUTE,
@@ -27,6 +26,7 @@ from dmcore.show.cluster import ClusterFigure, runs_of
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.grid import Choice, Column, GridFigure, Runs
 from dmcore.show.widgets import explore, interact
+from dmcore.simulator.search import MIN_UTILIZATION
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
 __all__ = ["cluster", "grid", "pick_a_sweep"]
@@ -90,9 +90,10 @@ def _note(found: Sweep, length: str) -> str:
     """Why there are no more runs, in the words of the page's script."""
     if not found.ended_by:
         return "The widths of the sweep end there."
-    width = D_MODELS[len(found)]
+    width = f"{D_MODELS[len(found)]:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return (
-        f"The next model, {readable(width, 6)} wide, ends in {length} on no cluster, however large."
+        f"The next model, {width} wide, ends in {length} on no cluster of which at least "
+        f"{100 * MIN_UTILIZATION:g} % would be used."
     )
 
 

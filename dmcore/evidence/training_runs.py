@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_positive
+from dmcore.algebra.checks import check_positive, check_scalar
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -257,7 +257,9 @@ def gpus_needed(
     """
     gpu = get_gpu(gpu)
     share = gpu.efficiency if utilization is None else utilization
-    check_positive("utilization", share)
+    check_scalar("compute_flop", compute_flop)
+    check_scalar("duration_s", duration_s)
+    check_scalar("utilization", share)
     if share > 1:
         raise ValueError(f"utilization must be above 0 and at most 1, got {share!r}")
     return float(
@@ -294,5 +296,7 @@ def chinchilla_model(
     >>> f"{params:.2e} parameters, {tokens:.2e} tokens"
     '5.63e+11 parameters, 1.13e+13 tokens'
     """
+    check_scalar("compute_flop", compute_flop)
+    check_scalar("tokens_per_parameter", tokens_per_parameter)
     values = {"T": compute_flop / FLOP_PER_MAC, "r": tokens_per_parameter}
     return float(evaluate(model_size(), values)), float(evaluate(training_tokens(), values))

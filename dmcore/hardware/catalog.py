@@ -82,7 +82,7 @@ def get_gpu(gpu: GPU | str) -> GPU:
     """
     if isinstance(gpu, GPU):
         return gpu
-    if gpu not in GPUS:
+    if not isinstance(gpu, str) or gpu not in GPUS:
         raise ValueError(f"gpu must be a GPU or one of {', '.join(map(repr, GPUS))}, got {gpu!r}")
     return GPUS[gpu]
 

@@ -5,9 +5,10 @@ Which accelerators there are, with the source of each figure, is in :mod:`dmcore
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from dmcore.algebra.checks import check_not_negative, check_positive, check_positive_integer
+from dmcore.algebra.checks import check_flag, check_positive_integer, check_scalar, check_type
 
 __all__ = ["GPU", "NetworkLevel"]
 
@@ -49,8 +50,25 @@ class NetworkLevel:
     def __post_init__(self) -> None:
         if self.size is not None:
             check_positive_integer("size", self.size)
-        check_positive("bytes_per_s", self.bytes_per_s)
-        check_not_negative("latency_s", self.latency_s)
+        check_scalar("bytes_per_s", self.bytes_per_s, finite=False)
+        check_scalar("latency_s", self.latency_s, zero=True)
+
+
+#: Bandwidths, of which infinity is a useful hypothesis, and the memory.
+_MAY_BE_INFINITE = (
+    "l2_bytes_per_s",
+    "hbm_bytes_per_s",
+    "hbm_bytes",
+    "shared_bytes_per_clock_per_sm",
+)
+
+
+def _levels(network: object) -> tuple[NetworkLevel, ...]:
+    """Network levels as a tuple, which can be a key."""
+    levels = tuple(network) if isinstance(network, Iterable) else (network,)
+    for level in levels:
+        check_type("network", level, NetworkLevel)
+    return levels
 
 
 @dataclass(frozen=True)
@@ -134,13 +152,11 @@ class GPU:
             if field.name in counts:
                 check_positive_integer(field.name, getattr(self, field.name))
             elif field.name not in others:
-                check_positive(field.name, getattr(self, field.name))
-        check_not_negative("matmul_latency_s", self.matmul_latency_s)
-        if not isinstance(self.distributed_shared_memory, bool):
-            raise ValueError(
-                "distributed_shared_memory must be True or False, "
-                f"got {self.distributed_shared_memory!r}"
-            )
+                infinite = field.name in _MAY_BE_INFINITE
+                check_scalar(field.name, getattr(self, field.name), finite=not infinite)
+        check_scalar("matmul_latency_s", self.matmul_latency_s, zero=True)
+        check_flag("distributed_shared_memory", self.distributed_shared_memory)
+        object.__setattr__(self, "network", _levels(self.network))
         for share in ("efficiency", "useful_capacity"):
             if getattr(self, share) > 1:
                 raise ValueError(

@@ -16,7 +16,7 @@ from typing import Any
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
+from dmcore.algebra.checks import check_choice, check_positive_integer, check_scalar, named
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 
@@ -133,7 +133,7 @@ def closest_round(x: float) -> int:
     >>> closest_round(1000), closest_round(11)
     (1024, 10)
     """
-    check_positive("x", x, finite=True)
+    check_scalar("x", x)
     above = min(bisect_left(_ROUND_NUMBERS, x), len(_ROUND_NUMBERS) - 1)
     neighbours = _ROUND_NUMBERS[max(above - 1, 0) : above + 1]
     return min(neighbours, key=lambda number: (abs(number - x), number))
@@ -321,7 +321,7 @@ def resolved(argument: str, law: Any, known: Mapping[str, BatchLaw | ShapeLaw]) 
     '192 layers always'
     """
     if callable(law):
-        return law
+        return law if isinstance(law, BatchLaw | ShapeLaw) else named(argument, law)
     check_choice(argument, law, known)
     return known[law]
 
@@ -435,11 +435,11 @@ def batch_sequences(
     >>> batch_sequences(3e23), batch_sequences(3e29), batch_sequences(3e29, batch_scaling="none")
     (2048, 20480, 2048)
     """
-    check_positive("training_flop", training_flop, finite=True)
+    check_scalar("training_flop", training_flop)
     check_positive_integer("experts", experts)
     check_positive_integer("seq_len", seq_len)
     law = resolved("batch_scaling", batch_scaling, BATCH_LAWS)
-    return _whole("batch_scaling(...)", law(training_flop, experts, seq_len))
+    return _whole("batch_scaling(...)", law(training_flop, int(experts), int(seq_len)))
 
 
 def _whole(name: str, value: Any) -> int:

@@ -12,7 +12,13 @@ from functools import cache, cached_property
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
+from dmcore.algebra.checks import (
+    check_choice,
+    check_flag,
+    check_positive_integer,
+    check_scalar,
+    check_type,
+)
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.models import activation_memory, attention, laws
@@ -90,8 +96,7 @@ class Extras:
     activation_memory: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.attention, bool):
-            raise ValueError(f"attention must be True or False, got {self.attention!r}")
+        check_flag("attention", self.attention)
         if self.activation_memory is not None:
             check_choice("activation_memory", self.activation_memory, ACTIVATION_MEMORY)
 
@@ -153,6 +158,7 @@ class Model:
 
     def __post_init__(self) -> None:
         check_words(self.word_bytes)
+        check_type("extras", self.extras, Extras)
         for field in fields(self)[:-2]:
             value = getattr(self, field.name)
             check_positive_integer(field.name, value)
@@ -199,9 +205,16 @@ class Model:
             If a figure is out of range, or a law or ratio gives no whole number.
         """
         check_positive_integer("d_model", d_model)
-        check_positive("aspect_ratio", aspect_ratio, finite=True)
-        d_ff = aspect_ratio * d_model
-        if d_ff != int(d_ff) or d_ff < 1:
+        check_scalar("aspect_ratio", aspect_ratio)
+        check_positive_integer("seq_len", seq_len, most=2**48)
+        check_flag("sparse", sparse)
+        check_type("extras", extras, Extras)
+        if not sparse and sparsity_law != "default":
+            raise ValueError(
+                f"sparsity_law must be left out unless sparse is True, got {sparsity_law!r}"
+            )
+        d_ff = float(aspect_ratio) * int(d_model)
+        if not d_ff < 2**53 or d_ff != int(d_ff) or d_ff < 1:
             raise ValueError(
                 "aspect_ratio must make d_ff a whole number, "
                 f"got {aspect_ratio!r} for a d_model of {d_model!r}"

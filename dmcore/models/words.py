@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from dmcore.algebra.checks import check_positive, check_positive_integer
+from dmcore.algebra.checks import check_positive_integer, check_scalar
 
 __all__ = ["FP8_AS_TRAINED", "Words", "check_words"]
 
@@ -42,7 +42,7 @@ class Words:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            check_positive(field.name, getattr(self, field.name), finite=True)
+            check_scalar(field.name, getattr(self, field.name))
 
     @classmethod
     def of(cls, word_bytes: float | Words) -> Words:
@@ -55,7 +55,7 @@ class Words:
         """
         if isinstance(word_bytes, Words):
             return word_bytes
-        check_positive("word_bytes", word_bytes, finite=True)
+        check_scalar("word_bytes", word_bytes)
         return cls(word_bytes, word_bytes, word_bytes)
 
     def in_product(self, weight_gradient: bool) -> dict[str, float]:

@@ -28,6 +28,7 @@ from dmcore.simulator import pipeline, traffic
 from dmcore.simulator.deadline import FACTORS, LEAST_UTILIZATION, TOO_LONG
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
+from dmcore.simulator.search import MIN_UTILIZATION
 from dmcore.simulator.step import MONTH_S
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 from dmcore.simulator.times import (
@@ -252,7 +253,7 @@ def laws_data() -> dict[str, Any]:
         "widths": list(D_MODELS),
         "seqLen": 2048,
         "aspectRatio": 4,
-        "minUtilization": 0.001,
+        "minUtilization": MIN_UTILIZATION,
         "linearScaling": LINEAR_SCALING,
         "factors": list(FACTORS),
         "tooLong": list(TOO_LONG),

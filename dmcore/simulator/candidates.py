@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,15 @@ from dmcore.simulator.times import (
     matmul_step_time,
     weight_bytes,
 )
+from dmcore.simulator.whole_numbers import (
+    divisors,
+    exponent,
+    exponents,
+    frozen,
+    ordered_factorizations,
+    primes,
+    tables,
+)
 
 __all__ = [
     "Candidates",
@@ -36,12 +45,10 @@ __all__ = [
     "candidates_of",
     "count_layouts",
     "degrees_of",
-    "divisors",
     "fits",
     "layouts_of",
     "level_sizes",
     "matmul_times",
-    "ordered_factorizations",
     "why_nothing_fits",
 ]
 
@@ -50,50 +57,6 @@ Floats = NDArray[np.float64]
 
 #: Numbers of microbatches that are tried with a bubble, and without.
 _BUBBLE_CHOICES, _ZERO_BUBBLE_CHOICES = 4, 1
-
-
-# ------------------------------------------------------------------------------------ whole numbers
-
-
-@lru_cache(maxsize=4096)
-def divisors(n: int) -> Ints:
-    """Divisors of n in ascending order.
-
-    Examples
-    --------
-    >>> divisors(12).tolist()
-    [1, 2, 3, 4, 6, 12]
-    """
-    found = [1]
-    prime = 2
-    while n > 1:
-        if prime * prime > n:
-            prime = n
-        powers = [1]
-        while n % prime == 0:
-            n //= prime
-            powers.append(powers[-1] * prime)
-        found = [power * divisor for power in powers for divisor in found]
-        prime += 1 if prime == 2 else 2
-    return _frozen(np.array(sorted(found), dtype=np.int64))
-
-
-@cache
-def ordered_factorizations(n: int, parts: int) -> Ints:
-    """All ways to write n as an ordered product, one a row of shape (ways, parts).
-
-    Examples
-    --------
-    >>> ordered_factorizations(4, 2).tolist()
-    [[1, 4], [2, 2], [4, 1]]
-    """
-    if parts == 1:
-        return _frozen(np.array([[n]]))
-    rows = [
-        np.insert(ordered_factorizations(n // int(first), parts - 1), 0, first, axis=1)
-        for first in divisors(n)
-    ]
-    return _frozen(np.concatenate(rows))
 
 
 def level_sizes(gpu: GPU, n_gpu: int) -> tuple[int, ...]:
@@ -115,11 +78,6 @@ def level_sizes(gpu: GPU, n_gpu: int) -> tuple[int, ...]:
         sizes.append(size)
         left //= size
     return (*sizes, left)
-
-
-def _frozen(array: Any) -> Any:
-    array.flags.writeable = False  # it is shared through a cache
-    return array
 
 
 # --------------------------------------------------------------------------------------- candidates
@@ -300,7 +258,7 @@ def _microbatches(tokens: int, layers: int) -> Ints:
         least = np.array([microbatches_needed(int(n), zero_bubble) for n in stages])
         first = np.searchsorted(options[:count], least)
         chosen.append(options[first[:, None] + np.arange(choices)])
-    return _frozen(np.concatenate(chosen, axis=1))
+    return frozen(np.concatenate(chosen, axis=1))
 
 
 def _integer_root(n: Ints) -> Ints:
@@ -357,17 +315,20 @@ def layouts_of(sizes: tuple[int, ...], degrees: Ints) -> tuple[Ints, NDArray[np.
 
 
 def count_layouts(sizes: tuple[int, ...], degrees: Ints) -> int:
-    """How many layouts there are: that depends on what a degree shares with the inner levels only.
+    """How many layouts there are. The primes of the degrees are placed independently of one another.
 
     Examples
     --------
     >>> count_layouts((2, 2), np.array([[2], [2], [1], [1], [1]]))
     2
     """
-    inner = math.prod(sizes[:-1])
-    patterns, counts = np.unique(np.gcd(degrees, inner), axis=1, return_counts=True)
-    _, owner = layouts_of(sizes, patterns)
-    return int(counts[owner].sum())
+    total = np.ones(degrees.shape[1], dtype=object)
+    for prime in primes(math.prod(sizes)):
+        columns = tuple(exponent(size, prime) for size in sizes)
+        shares, which = np.unique(exponents(degrees, prime), axis=1, return_inverse=True)
+        counts = [tables(tuple(sorted(share)), columns) for share in shares.T.tolist()]
+        total *= np.array(counts, dtype=object)[which.reshape(-1)]
+    return int(total.sum())
 
 
 # -------------------------------------------------------------------------------------------- times

@@ -14,7 +14,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from dmcore.algebra.checks import check_positive
+from dmcore.algebra.checks import check_scalar, check_type
 from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -104,7 +104,8 @@ def utilizations_at_deadline(
     [0.608, 0.614]
     """
     gpu = get_gpu(gpu)
-    check_positive("duration_years", duration_years, finite=True)
+    check_type("model", model, Model)
+    check_scalar("duration_years", duration_years)
     deadline_s = duration_years * SIMULATOR_YEAR_S
     peak_s = model.training_flop / gpu.peak_flop_per_s  # on one GPU
     floor_s = latency_floor_s(gpu, model) * model.steps

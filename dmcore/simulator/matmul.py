@@ -22,7 +22,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from dmcore.algebra.checks import check_positive
+from dmcore.algebra.checks import check_flag, check_positive, check_together
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
 from dmcore.algebra.symbols import symbols
@@ -295,6 +295,7 @@ def matmul_time(
     '30.4 microseconds'
     """
     gpu = get_gpu(gpu)
+    check_flag("weight_gradient", weight_gradient)
     d_1, d_2, z = _sizes(d1, d2, tokens)
     words = _words(gpu, word_bytes)
     return _shaped(matmul_seconds(gpu, d_1, d_2, z, words, weight_gradient), d_1, d_2, z)
@@ -342,6 +343,7 @@ def matmul_breakdown(
     'shared memory'
     """
     gpu = get_gpu(gpu)
+    check_flag("weight_gradient", weight_gradient)
     d_1, d_2, z = _sizes(d1, d2, tokens)
     words = _words(gpu, word_bytes)
     values = {
@@ -373,6 +375,9 @@ def _sizes(d1: ArrayLike, d2: ArrayLike, tokens: ArrayLike) -> list[Any]:
     sizes = {"d1": d1, "d2": d2, "tokens": tokens}
     for name, size in sizes.items():
         check_positive(name, size, finite=True)
+        if np.any(np.asarray(size, dtype=float) > 1e30):
+            raise ValueError(f"{name} must be at most 1e30, got {size!r}")
+    check_together(**sizes)
     return [np.asarray(size, dtype=float)[()] for size in sizes.values()]
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from dmcore.algebra.checks import check_positive, check_positive_integer
+from dmcore.algebra.checks import check_flag, check_positive_integer, check_scalar, check_type
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.catalog import get_gpu
@@ -44,15 +44,16 @@ from dmcore.simulator.candidates import (
     layouts_of,
     level_sizes,
     matmul_times,
-    ordered_factorizations,
     why_nothing_fits,
 )
 from dmcore.simulator.split import DEGREES, Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.times import arithmetic_time, step_seconds
 from dmcore.simulator.traffic import load_of
+from dmcore.simulator.whole_numbers import ordered_factorizations
 
 __all__ = [
+    "MIN_UTILIZATION",
     "BestParallelism",
     "NothingFitsError",
     "best_parallelism",
@@ -69,6 +70,8 @@ _FIRST_ROWS = 8
 _LAYOUTS_AT_ONCE = 2**15
 #: Times computed in another order agree to better than this: no candidate is dropped for rounding.
 _ROUNDING = 1 + 1e-9
+#: A cluster of which less than this share of the peak is used is of no interest.
+MIN_UTILIZATION = 0.001
 
 
 class NothingFitsError(ValueError):
@@ -325,6 +328,7 @@ def best_parallelism(
     """
     gpu = get_gpu(gpu)
     check_positive_integer("n_gpu", n_gpu)
+    check_flag("zero_bubble_latency", zero_bubble_latency)
     n_gpu = int(n_gpu)
     _check_exact(model)
     winner, timed = fastest(gpu, model, n_gpu, math.inf, zero_bubble_latency)
@@ -345,7 +349,7 @@ def smallest_cluster(
     duration_years: float = 0.25,
     *,
     zero_bubble_latency: bool = False,
-    min_utilization: float = 0.001,
+    min_utilization: float = MIN_UTILIZATION,
 ) -> TrainingStep:
     """The best step of the smallest cluster on which a run ends in time.
 
@@ -372,8 +376,9 @@ def smallest_cluster(
     2048
     """
     gpu = get_gpu(gpu)
-    check_positive("duration_years", duration_years, finite=True)
-    check_positive("min_utilization", min_utilization, finite=True)
+    check_scalar("duration_years", duration_years)
+    check_scalar("min_utilization", min_utilization)
+    check_flag("zero_bubble_latency", zero_bubble_latency)
     _check_exact(model)
     duration_s = duration_years * SIMULATOR_YEAR_S
     floor_s = latency_floor_s(gpu, model)
@@ -391,8 +396,9 @@ def smallest_cluster(
             step = training_step(gpu, model, winner, zero_bubble_latency=zero_bubble_latency)
             if step.run_s <= duration_s:
                 return step
+    largest = f"of up to {n_gpu:,} GPUs " if n_gpu else ""
     raise NothingFitsError(
-        f"duration_years: no cluster of up to {n_gpu:,} GPUs ends the run in {duration_years!r} years; "
+        f"duration_years: no cluster {largest}ends the run in {duration_years!r} years; "
         f"more do not divide the model, or have a utilization below {min_utilization!r}"
     )
 
@@ -429,8 +435,10 @@ def _ideal_seconds(gpu: GPU, model: Model, n_gpu: int) -> float:
 
 
 def _check_exact(model: Model) -> None:
-    """Refuse sizes whose products are not exact in 64 bits."""
+    """Refuse what is no model, and sizes whose products are not exact in 64 bits."""
+    check_type("model", model, Model)
     sizes = {
+        "layers": (model.layers, 2**31),
         "d_model * d_ff": (model.d_model * model.d_ff, 2**52),
         "batch_tokens": (model.batch_tokens, 2**48),
     }

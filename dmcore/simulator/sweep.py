@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dmcore.algebra.checks import check_positive
+from dmcore.algebra.checks import check_flag, check_positive_integer, check_scalar
 from dmcore.algebra.tables import html_table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -27,7 +27,7 @@ from dmcore.models.laws import BatchScaling, ShapeScaling
 from dmcore.models.model import Extras, Model
 from dmcore.models.words import Words
 from dmcore.simulator import ends
-from dmcore.simulator.search import NothingFitsError, smallest_cluster
+from dmcore.simulator.search import MIN_UTILIZATION, NothingFitsError, smallest_cluster
 from dmcore.simulator.split import DEGREES
 from dmcore.simulator.step import TrainingStep
 
@@ -255,7 +255,7 @@ def sweep(
     word_bytes: int | Words | None = None,
     extras: Extras | None = None,
     zero_bubble_latency: bool = False,
-    min_utilization: float = 0.001,
+    min_utilization: float = MIN_UTILIZATION,
     progress: bool | None = None,
 ) -> Sweep:
     """The smallest cluster for each of a series of models, until none ends its run in time.
@@ -291,9 +291,11 @@ def sweep(
     [2048, 8192]
     """
     gpu = get_gpu(gpu)
-    check_positive("duration_years", duration_years, finite=True)
-    check_positive("min_utilization", min_utilization, finite=True)
-    widths = D_MODELS if d_models is None else tuple(d_models)
+    check_scalar("duration_years", duration_years)
+    check_scalar("min_utilization", min_utilization)
+    check_flag("sparse", sparse)
+    check_flag("zero_bubble_latency", zero_bubble_latency)
+    widths = D_MODELS if d_models is None else _widths(d_models)
     steps: list[TrainingStep] = []
     ended_by = ""
     for d_model in _watched(widths, sys.stderr.isatty() if progress is None else progress):
@@ -306,7 +308,7 @@ def sweep(
             layer_law=layer_law,
             sparsity_law=sparsity_law,
             word_bytes=gpu.word_bytes if word_bytes is None else word_bytes,
-            extras=extras or Extras(),
+            extras=Extras() if extras is None else extras,
         )
         try:
             step = smallest_cluster(
@@ -324,6 +326,16 @@ def sweep(
             break
         steps.append(step)
     return Sweep.from_steps(gpu, steps, ended_by, duration_years)
+
+
+def _widths(d_models: Iterable[int]) -> tuple[int, ...]:
+    try:
+        widths = tuple(d_models)
+    except TypeError:
+        raise ValueError(f"d_models must be several whole numbers, got {d_models!r}") from None
+    for width in widths:
+        check_positive_integer("d_models", width)
+    return widths
 
 
 def _watched(widths: Sequence[int], show: bool) -> Iterator[int]:

@@ -7,10 +7,10 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_choice, check_positive
+from dmcore.algebra.checks import check_choice, check_flag, check_positive, check_real, check_type
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
-from dmcore.bottlenecks import limits
+from dmcore.bottlenecks import composition, limits
 from dmcore.hardware.gpu import GPU
 from dmcore.studies.uncertainty import LIMITS, Assumption, baseline, limit_macs, needed
 
@@ -84,6 +84,13 @@ def bound_flop(
     >>> f"{bound_flop('latency', [], 0.0):.1e}"
     '2.3e+31'
     """
+    check_choice("limit", limit, LIMITS)
+    check_real("alpha", alpha, scalar=True)
+    composition.check_arguments(alpha)
+    check_flag("upper", upper)
+    check_type("beliefs", beliefs, Sequence)
+    for belief in beliefs:
+        check_type("beliefs", belief, Assumption)
     expr = bound_at_alpha(limit, upper)
     values = baseline(gpu) | {"alpha": alpha}
     values |= {each.symbol: each.quantile(0.5) for each in beliefs if each.symbol in ("T_p", "xi")}

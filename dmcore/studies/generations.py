@@ -23,6 +23,7 @@ from dmcore.hardware.entries import Accelerator
 from dmcore.hardware.gpu import GPU
 from dmcore.models.model import Model
 from dmcore.simulator.ends import End
+from dmcore.simulator.search import MIN_UTILIZATION
 from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
@@ -109,7 +110,7 @@ GENERATIONS: Mapping[str, Generation] = MappingProxyType(
 
 @lru_cache(maxsize=64)
 def runs_of(
-    gpu: GPU, min_utilization: float = 0.001, widths: tuple[int, ...] = PAPERS_FROM_2048
+    gpu: GPU, min_utilization: float = MIN_UTILIZATION, widths: tuple[int, ...] = PAPERS_FROM_2048
 ) -> Sweep:
     """The sweep of dense models on a GPU, down to a utilization of ``min_utilization``.
 

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from dmcore.algebra.checks import check_positive
+from dmcore.algebra.checks import check_positive, check_together, check_type
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -132,7 +132,10 @@ def year_of_compute(compute_flop: ArrayLike, growth: ArrayLike, anchor: Training
     >>> round(float(year_of_compute(1e28, 4.5, TRAINING_RUNS["Llama 3.1 405B"])), 1)
     2028.3
     """
+    check_positive("compute_flop", compute_flop, finite=True)
     check_positive("growth", growth, finite=True)
+    check_together(compute_flop=compute_flop, growth=growth)
+    check_type("anchor", anchor, TrainingRun)
     if not np.all(np.asarray(growth) > 1):
         raise ValueError(f"growth must be above 1, got {growth!r}")
     return evaluate(

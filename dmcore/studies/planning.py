@@ -11,7 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dmcore.algebra.checks import check_positive, check_positive_integer
+from dmcore.algebra.checks import (
+    check_flag,
+    check_positive,
+    check_positive_integer,
+    check_scalar,
+    check_type,
+)
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
@@ -28,8 +34,10 @@ FINE = 64
 COARSE = 16
 #: Besides the whole cluster, m 2**i GPUs, or nodes, are tried with one of these m.
 ODD = (1, 3, 5, 7, 9, 11, 13, 15)
-#: A cluster of which less than this share of the useful rate is used is of no interest.
-_LEAST_SHARE = 0.001
+
+
+#: No cluster that anybody plans is larger, and the search stays quick.
+LARGEST_CLUSTER = 10**12
 
 
 @dataclass(frozen=True)
@@ -147,8 +155,10 @@ def best_use(
     2.52...
     """
     gpu = get_gpu(gpu)
-    check_positive_integer("n_gpu", n_gpu)
-    check_positive("duration_s", duration_s)
+    check_type("model", model, Model)
+    check_positive_integer("n_gpu", n_gpu, most=LARGEST_CLUSTER)
+    check_scalar("duration_s", duration_s, finite=False)
+    check_flag("zero_bubble_latency", zero_bubble_latency)
     sizes = _sizes(gpu, model, int(n_gpu), duration_s)
     step = _fastest_of(gpu, model, sizes, duration_s, zero_bubble_latency)
     if step is None:
@@ -240,9 +250,10 @@ def largest_run(
     ('1.30e+26', 24576, '0.696')
     """
     gpu = get_gpu(gpu)
-    check_positive_integer("n_gpu", n_gpu)
-    check_positive("duration_years", duration_years, finite=True)
-    n_gpu, duration_s = int(n_gpu), duration_years * SIMULATOR_YEAR_S
+    check_positive_integer("n_gpu", n_gpu, most=LARGEST_CLUSTER)
+    check_scalar("duration_years", duration_years)
+    check_flag("zero_bubble_latency", zero_bubble_latency)
+    n_gpu, duration_s = int(n_gpu), float(duration_years) * SIMULATOR_YEAR_S
     word_bytes = gpu.word_bytes
 
     def by_laws(d_model: int) -> Model:

@@ -53,7 +53,7 @@ def ring_all_reduce(peers: int) -> Iterator[RingState]:
     >>> len(moves), len(moves[1].messages)
     (7, 4)
     """
-    check_positive_integer("peers", peers)
+    check_positive_integer("peers", peers, most=256)
     summed = [[frozenset({gpu}) for _ in range(peers)] for gpu in range(peers)]
     yield _state((), summed)
     for move in range(2 * (peers - 1)):

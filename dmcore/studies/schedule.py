@@ -32,6 +32,9 @@ __all__ = [
     "zero_bubble_schedule",
 ]
 
+#: Tasks of one pass that a schedule may have.
+_MOST = 100_000
+
 N_PP, K, v, x_transfer = symbols("N_PP K v x_transfer")
 
 #: Turns of a backward pass, where a forward pass takes one: all passes but the forward.
@@ -72,8 +75,8 @@ def plain_schedule(stages: int, microbatches: int) -> tuple[Task, ...]:
     >>> len(tasks), max(task.end for task in tasks)
     (8, 9)
     """
-    check_positive_integer("stages", stages)
-    check_positive_integer("microbatches", microbatches)
+    check_positive_integer("stages", stages, most=_MOST)
+    check_positive_integer("microbatches", microbatches, most=_MOST // int(stages))
     tasks: list[Task] = []
     free = [0] * stages
     for backward in (False, True):

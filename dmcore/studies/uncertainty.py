@@ -22,7 +22,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
+from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer, check_real
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
 from dmcore.bottlenecks import critical_batch, latency, limits
@@ -363,6 +363,9 @@ def credible_interval(values: Array, share: float = 0.9) -> Interval:
     Interval(low=25.0, median=50.0, high=75.0, share=0.5)
     """
     _check_share(share)
+    check_real("values", values)
+    if np.size(values) == 0 or not np.isfinite(np.asarray(values, dtype=float)).all():
+        raise ValueError(f"values must be finite numbers, one at least, got {values!r}")
     tail = (1 - share) / 2
     low, median, high = np.quantile(values, [tail, 0.5, 1 - tail])
     return Interval(float(low), float(median), float(high), share)

@@ -27,10 +27,10 @@ from dmcore.evidence.utilization import (
     recomputation_factor,
 )
 from dmcore.hardware.catalog import get_gpu
-from dmcore.simulator.candidates import divisors
 from dmcore.simulator.pipeline import bubble_fraction
 from dmcore.simulator.search import BestParallelism, best_parallelism
 from dmcore.simulator.step import TrainingStep, training_step
+from dmcore.simulator.whole_numbers import divisors
 
 __all__ = [
     "COMPARABLE",

@@ -20,8 +20,11 @@ export function whyItEnds(end, months, laws) {
     const needs = readable(end.least / laws.monthSeconds, 3);
     return `${next} takes ${needs} months for the latency of its matrix products alone.`;
   }
-  if (end.ended === "clusters") return `${next} ends in ${most} on no cluster, however large.`;
-  return `${next} would use less than ${readable(100 * laws.minUtilization, 1)} % of its GPUs.`;
+  const least = `${readable(100 * laws.minUtilization, 1)} %`;
+  if (end.ended === "clusters") {
+    return `${next} ends in ${most} on no cluster of which at least ${least} would be used.`;
+  }
+  return `${next} would use less than ${least} of its GPUs.`;
 }
 
 /**

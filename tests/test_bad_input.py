@@ -1,0 +1,163 @@
+"""Whatever a public function is given, it answers with numbers or names what is wrong.
+
+The functions and their good arguments are those of :data:`CALLS`; hypothesis replaces some by bad ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dmcore
+from dmcore import Extras, Model, best_parallelism, critical_compute, sweep
+from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth, network
+from dmcore.evidence import training_runs
+from dmcore.hardware.catalog import GPUS
+from dmcore.hardware.gpu import NetworkLevel
+from dmcore.models import laws
+from dmcore.simulator import matmul
+from dmcore.simulator.candidates import count_layouts, layouts_of
+from dmcore.simulator.deadline import utilization_at_deadline
+from dmcore.simulator.split import Parallelism
+from dmcore.studies import doubt, growth, planning, ring, schedule, uncertainty
+
+H100 = GPUS["H100 SXM"]
+SMALL = Model(512, 2048, 4, 64, seq_len=64)
+SPLIT = Parallelism(slices_of_f=(8,))
+
+#: Good arguments of each function.
+CALLS = {
+    critical_compute: {"gpu": "H100 SXM", "alpha": 0.1, "duration_s": 7e6, "word_bytes": 2}
+    | {"reference_batch_tokens": 4e6, "reference_layers": 100.0, "tokens_per_parameter": 20.0},
+    dmcore.latency_limit: {"alpha": 0.0, "duration_s": 7e6, "latency_s": 9e-6}
+    | {"reference_batch_tokens": 4e6, "reference_layers": 100.0, "reference_compute": 3e23},
+    limits.node_rates: {"gpu": "A100 SXM", "word_bytes": 2},
+    limits.cluster_at_limit: {"gpu": "H100 SXM", "duration_s": 7e6},
+    memory_bandwidth.node_nanobatch_tokens: {"gpu": "H100 SXM", "word_bytes": 1},
+    network.shard_side_channels: {"gpu": "H100 SXM", "word_bytes": 1},
+    critical_batch.batch_slices: {"gpu": "H100 SXM", "batch_tokens": 4e6},
+    latency.layer_latency_s: {"attention_kernels": 1, "norm_reductions": 1, "forward_passes": 1},
+    training_runs.gpus_needed: {"gpu": "H100 SXM", "compute_flop": 1e25, "duration_s": 7e6},
+    training_runs.chinchilla_model: {"compute_flop": 1e25, "tokens_per_parameter": 20.0},
+    laws.batch_sequences: {"training_flop": 1e25, "experts": 1, "seq_len": 2048}
+    | {"batch_scaling": "default"},
+    laws.closest_round: {"x": 37.5},
+    Model: {"d_model": 512, "d_ff": 2048, "layers": 4, "batch_sequences": 64, "experts": 1}
+    | {"seq_len": 64, "word_bytes": 2, "extras": Extras()},
+    Model.from_laws: {"d_model": 4096, "sparse": False, "batch_scaling": "default"}
+    | {"seq_len": 2048, "aspect_ratio": 4, "layer_law": "default", "extras": Extras()},
+    Extras: {"attention": True, "activation_memory": "recompute"},
+    NetworkLevel: {"size": 8, "bytes_per_s": 9e11, "latency_s": 1e-6},
+    Parallelism: {"data": (2,), "slices_of_f": (4,), "microbatches": 1, "zero_bubble": False},
+    matmul.matmul_time: {"gpu": "H100 SXM", "d1": 4096, "d2": 4096, "tokens": 512}
+    | {"weight_gradient": False},
+    dmcore.training_step: {"gpu": "H100 SXM", "model": SMALL, "parallelism": SPLIT}
+    | {"zero_bubble_latency": False},
+    best_parallelism: {"gpu": "H100 SXM", "model": SMALL, "n_gpu": 16}
+    | {"zero_bubble_latency": False},
+    dmcore.smallest_cluster: {"gpu": "H100 SXM", "model": SMALL, "duration_years": 0.01}
+    | {"zero_bubble_latency": False, "min_utilization": 0.01},
+    utilization_at_deadline: {"gpu": "H100 SXM", "model": SMALL, "duration_years": 0.01},
+    sweep: {"gpu": "V100 SXM", "sparse": False, "batch_scaling": "default", "seq_len": 2048}
+    | {"duration_years": 0.25, "d_models": (12288,), "aspect_ratio": 4, "layer_law": "default"}
+    | {"extras": None, "zero_bubble_latency": False, "min_utilization": 0.01, "word_bytes": 2},
+    planning.largest_run: {"gpu": "H100 SXM", "n_gpu": 16, "duration_years": 0.02},
+    planning.best_use: {"gpu": "H100 SXM", "model": SMALL, "n_gpu": 16, "duration_s": 1e9},
+    growth.year_of_compute: {"compute_flop": 1e28, "growth": 4.5}
+    | {"anchor": training_runs.TRAINING_RUNS["Llama 3.1 405B"]},
+    doubt.bound_flop: {"limit": "latency", "beliefs": [], "alpha": 0.0, "upper": True},
+    uncertainty.credible_interval: {"values": np.array([1.0, 2.0, 3.0])},
+    schedule.plain_schedule: {"stages": 4, "microbatches": 8},
+    ring.ring_all_reduce: {"peers": 4},
+}
+BAD = (
+    None, True, "no", "", -1, 0, 0.5, 2.5, math.nan, math.inf, -math.inf, 1e-300, 1e300, 10**30,
+    1 + 2j, [], [1, [2, 3]], [1.0, -1.0], (2, 3), {}, {"a": 1}, {1}, np.array([1.0, np.nan]),
+    np.array(3), np.int8(100), np.float32(0.1), np.zeros((2, 2)), b"x", object, lambda: 1, H100, SMALL,
+)  # fmt: skip
+
+
+def problem(function, arguments):
+    """What is wrong with the answer; None if nothing is."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            answer = function(**arguments)
+    except (ValueError, TypeError) as refused:
+        told = str(refused)
+        named = any(name in told for name in arguments)
+        return None if named else f"{type(refused).__name__}: {told}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    if isinstance(answer, (float, np.ndarray)) and np.isnan(np.asarray(answer, dtype=float)).any():
+        return f"the answer is {answer!r}"
+    return None
+
+
+@pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__qualname__)
+def test_good_arguments_are_taken(function):
+    assert set(CALLS[function]) <= set(inspect.signature(function).parameters)
+    function(**CALLS[function])
+
+
+@pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__qualname__)
+def test_each_bad_argument_is_named(function):
+    """Every argument, replaced by every bad value in its turn."""
+    wrong = []
+    for name in CALLS[function]:
+        for value in BAD:
+            found = problem(function, {**CALLS[function], name: value})
+            if found:
+                wrong.append(f"{function.__qualname__}({name}={value!r}): {found[:200]}")
+    assert not wrong, "\n".join(wrong)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_several_bad_arguments(data):
+    function = data.draw(st.sampled_from(list(CALLS)))
+    changed = data.draw(
+        st.dictionaries(st.sampled_from(list(CALLS[function])), st.sampled_from(BAD), min_size=1)
+    )
+    arguments = {**CALLS[function], **changed}
+    found = problem(function, arguments)
+    assert found is None, f"{function.__qualname__}({changed!r}): {found}"
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: best_parallelism("H100 SXM", replace(SMALL, layers=10**18 + 9), 8), "layers"),
+        (lambda: replace(H100, l2_bytes=math.inf), "l2_bytes must be finite"),
+        (lambda: replace(H100, network=[3]), "network must be a NetworkLevel"),
+        (lambda: sweep("H100 SXM", sparsity_law=lambda *_: 8), "sparsity_law must be left out"),
+        (lambda: schedule.plain_schedule(2**60, 8), "stages must be at most"),
+        (lambda: ring.ring_all_reduce(10**6).send(None), "peers must be at most 256"),
+        (lambda: sweep("H100 SXM", layer_law=lambda: 96), "layer_law must take 2 numbers"),
+    ],
+)
+def test_what_would_hang_or_mislead_is_refused(call, told):
+    with pytest.raises((ValueError, TypeError), match=told):
+        call()
+
+
+def test_a_list_of_levels_is_as_good_as_a_tuple():
+    levels = [NetworkLevel(8, 9e11), NetworkLevel(None, 1e11)]
+    gpu = replace(H100, network=levels)
+    assert gpu.network == tuple(levels)
+    assert best_parallelism(gpu, SMALL, 16).n_gpu == 16
+
+
+def test_many_levels_are_counted_without_a_list_of_all():
+    """Four nested nodes of eight GPUs: the primes are placed one by one."""
+    sizes, degrees = (8, 8, 8, 8, 256), np.array([[2**4], [2**4], [2**4], [2**6], [2**2]])
+    assert count_layouts(sizes, degrees) == len(layouts_of(sizes, degrees)[1])
+    wide = (720, 720, 720, 720)
+    assert count_layouts(wide, np.array([[720]] * 4 + [[1]])) > 10**6
