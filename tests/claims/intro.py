@@ -119,7 +119,7 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "sets it against {} published measurements, which reach {} to {} % of what it predicts.",
+        "sets it against {} published measurements, which reach {} to {} % of what it allows",
         lambda: str(len(_measured())),
         lambda: values.shown(100 * _measured()[0]),
         lambda: values.shown(100 * _measured()[-1]),

@@ -5,6 +5,7 @@ from functools import cache
 from claims import values
 from claims.ledger import Claim
 
+from dmcore import sweep
 from dmcore.algebra.symbols import symbols
 from dmcore.bottlenecks import experts
 from dmcore.models import laws
@@ -47,7 +48,39 @@ def fixed(value, digits):
 
 E = symbols("E")[0]
 
+
+@cache
+def ends(name, sparse):
+    """Where linear scaling ends over sets of cluster sizes."""
+    return sweep(name, sparse=sparse).end_range
+
+
 CLAIMS = (
+    Claim(
+        "Linear scaling ends {} times later on the H100 and {} times later on the A100.",
+        *(
+            fixed(lambda name=name: ends(name, True).flop / ends(name, False).flop, 1)
+            for name in ("H100 SXM", "A100 SXM")
+        ),
+    ),
+    Claim(
+        "On the V100 the difference is too small to tell",
+        holds=lambda: (
+            ends("V100 SXM", True).low < ends("V100 SXM", False).high
+            and ends("V100 SXM", False).low < ends("V100 SXM", True).high
+        ),
+    ),
+    Claim("The last possible run is {} times larger.", fixed(lambda: gain("last_run_flop"), 1)),
+    Claim(
+        "So sparsity moves the limits by less than one order of magnitude",
+        holds=lambda: (
+            gain("last_run_flop") < 10
+            and all(
+                ends(name, True).flop < 10 * ends(name, False).flop
+                for name in ("A100 SXM", "H100 SXM")
+            )
+        ),
+    ),
     Claim(
         "Sparse models gain by depth, not by batch.",
         holds=lambda: (
