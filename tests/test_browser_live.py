@@ -579,6 +579,54 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
         assert page.locator("[id='fig-your-cluster--gpus-number']").input_value() == "10\u202f003"
 
 
+def test_curves_are_kept_and_compared(browser, homes):
+    """Two curves and the one under the hand: their names, what differs, and dmcore's numbers."""
+    figure = cluster()
+    with opened(browser, homes["your-cluster"].as_uri()) as page:
+        root = page.locator("figure#fig-your-cluster")
+        keep = root.get_by_role("button", name="Keep this curve")
+        kept = root.locator(".dm-kept")
+        assert not kept.is_visible()
+        keep.click()
+        settings = [settings_of(page, figure)]
+        for key, option in (("gpu", "A100 SXM"), ("model", "sparse")):
+            page.locator(f"[id='fig-your-cluster--{key}']").select_option(option)
+            simulated(page)
+            settings.append(settings_of(page, figure))
+            if key == "gpu":
+                keep.click()
+        page.evaluate(DRAWN)
+        name = kept.locator("input").nth(1)
+        name.fill("the old one")
+        name.press("Enter")
+        page.evaluate(DRAWN)
+        assert root.locator("svg.dm-drawing").first.locator("path.dm-line").count() == 3
+        assert "the old one" in root.locator("svg.dm-drawing").first.text_content()
+        head, *rows = [row.locator("th, td").all_inner_texts() for row in kept.locator("tr").all()]
+        assert head[:3] == ["curve", "GPU", "Model"]
+        assert len(rows) == 3
+        assert [row[1:3] for row in rows] == [
+            ["H100 SXM", "dense"],
+            ["A100 SXM", "dense"],
+            ["A100 SXM", "sparse"],
+        ]
+        for row, setting in zip(rows, settings, strict=True):
+            runs = figure.runs(setting)
+            largest, end = row[head.index("Largest feasible run (FLOP)") :][:2]
+            assert number(largest) == pytest.approx(runs.numbers("training_flop").max(), rel=1e-3)
+            assert number(end) == pytest.approx(runs.facts["end"], rel=1e-3)
+        kept.get_by_role("button", name="Drop the old one").click()
+        page.evaluate(DRAWN)
+        assert root.locator("svg.dm-drawing").first.locator("path.dm-line").count() == 2
+
+
+def number(text):
+    """The number that a text such as 8.7 × 10²⁸ says."""
+    front, _, power = re.sub(r"[\s\u202f\u00a0]", "", text).partition("×10")
+    raised = power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-"))
+    return float(front) * 10.0 ** int(raised or 0)
+
+
 NO_WORKER = "globalThis.Worker = class { constructor() { throw new Error('too bad'); } };"
 
 

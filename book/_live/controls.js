@@ -1,9 +1,10 @@
 // Sliders and menus of a figure, and the values that they set.
 
+import { short } from "./numbers.js";
 import { menuRow } from "./page/menu.js";
 import { clamp, inUnit } from "./page/range.js";
 import { sliderRow } from "./page/slider.js";
-import { key } from "./page/words.js";
+import { key, withUnit } from "./page/words.js";
 
 /** @import { Frame, Moved } from "./kind.d.ts" */
 /** @import { ControlSpec, MenuSpec, SliderSpec, Table } from "./spec.d.ts" */
@@ -131,6 +132,18 @@ export function makeControls(specs, constants, frame) {
         row?.show(choices[menu.key]);
         row?.mark(left(menu));
       }
+    },
+    /** Every control and its value, in words. */
+    told() {
+      /** @type {[string, string][]} */
+      const chosen = menus.map((menu) => [menu.label, choices[menu.key]]);
+      return [
+        ...chosen,
+        ...sliders.map(
+          ({ symbol, label, per, unit }) =>
+            /** @type {[string, string]} */ ([label, withUnit(short(values[symbol] / per), unit)]),
+        ),
+      ];
     },
     /** The settings that differ from the start, for the address. */
     settings() {

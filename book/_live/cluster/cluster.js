@@ -6,6 +6,7 @@ import { color } from "../plot/color.js";
 import { unpack } from "../runs/series.js";
 import { runsView } from "../runs/view.js";
 import { linearScaling, whyItEnds } from "./ends.js";
+import { keptCurves } from "./kept.js";
 import { ownCluster } from "./own.js";
 import { isUse, makeSimulation } from "./simulation.js";
 
@@ -158,7 +159,32 @@ export function cluster(spec, frame) {
   });
   rows.push(own.group);
 
+  const kept = keptCurves(
+    frame,
+    [spec.endLabel, ...spec.facts.map((fact) => fact.label)].map(
+      (label) => `${label} (${spec.x.unit})`,
+    ),
+    () =>
+      growing || failure
+        ? undefined
+        : { name: name(), series, told: controls.told(), results: view.ends(series) },
+  );
+  frame.stage.append(kept.body);
+
   function lines() {
+    const others = kept.lines();
+    if (others.length) {
+      return [
+        ...others.map((each, index) =>
+          view.line(each.series, {
+            label: each.name,
+            color: each.color,
+            at: 0.3 + (0.4 * index) / others.length,
+          }),
+        ),
+        view.line((growing ?? { series }).series, { label: "now", color: color(0), at: 0.75 }),
+      ];
+    }
     const here = { label: name(), color: color(0), at: 0.75 };
     const before = { label: "at the start", color: color(1), faint: true, at: 0.3 };
     const last = { label: "", color: color(0), faint: true, at: 0.5 };
@@ -182,7 +208,7 @@ export function cluster(spec, frame) {
 
   return {
     rows,
-    buttons: view.buttons,
+    buttons: [kept.button, ...view.buttons],
     draw(moved) {
       controls.show(moved);
       simulate();
@@ -190,6 +216,7 @@ export function cluster(spec, frame) {
       frame.stage.setAttribute("aria-busy", String(Boolean(growing)));
       view.draw(lines(), color(0), moved);
       own.draw(moved);
+      kept.draw();
     },
     words() {
       if (failure) return "The simulation failed.";
@@ -201,6 +228,7 @@ export function cluster(spec, frame) {
       controls.reset();
       view.reset();
       own.reset();
+      kept.reset();
     },
     apply(given) {
       view.apply(given);

@@ -144,6 +144,7 @@ export function runsView(spec, frame, { current, settings }) {
 
   return {
     slider: slider.row,
+    ends,
     buttons: [save],
     /**
      * A line of runs.

@@ -1,0 +1,125 @@
+// Curves that the reader keeps, to compare clusters: their names, what differs between them, and results.
+
+import { shown } from "../numbers.js";
+import { element } from "../page/element.js";
+import { color } from "../plot/color.js";
+
+/** @import { Frame } from "../kind.d.ts" */
+/** @import { Series, Value } from "../runs/series.js" */
+
+const MOST = 5; // with the curve under the hand there are six, as there are colors
+
+/**
+ * A curve, what its settings are, in words, and the numbers that are told of it.
+ * @typedef {object} Curve
+ * @property {string} name
+ * @property {Series} series
+ * @property {[string, string][]} told
+ * @property {Value[]} results
+ */
+
+/**
+ * @param {Frame} frame
+ * @param {string[]} heads of the results
+ * @param {() => Curve | undefined} now the curve under the reader's hand; undefined while it grows
+ */
+export function keptCurves(frame, heads, now) {
+  /** @type {Curve[]} */
+  let kept = [];
+  let filled = "";
+  const body = element("div", {
+    class: "dm-table dm-kept",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Curves that are kept",
+    hidden: true,
+  });
+  const button = element(
+    "button",
+    {
+      type: "button",
+      click: () => {
+        const curve = now();
+        if (curve && kept.length < MOST) kept.push(curve);
+        frame.changed(null);
+      },
+    },
+    "Keep this curve",
+  );
+
+  /** @param {Curve} curve */
+  const named = (curve) =>
+    element("input", {
+      type: "text",
+      value: curve.name,
+      "aria-label": "Name of the curve",
+      change: ({ target }) => {
+        curve.name = target.value || curve.name;
+        frame.changed(null);
+      },
+    });
+  /** @param {Curve} curve */
+  const drop = (curve) =>
+    element(
+      "button",
+      {
+        type: "button",
+        "aria-label": `Drop ${curve.name}`,
+        click: () => {
+          kept = kept.filter((each) => each !== curve);
+          frame.changed(null);
+        },
+      },
+      "Drop",
+    );
+
+  /** @param {Curve | undefined} current */
+  function fill(current) {
+    const all = current ? [...kept, current] : kept;
+    const question = JSON.stringify(all.map(({ name, told, results }) => [name, told, results]));
+    button.disabled = !current || kept.length >= MOST;
+    if (question === filled) return;
+    filled = question;
+    body.hidden = kept.length === 0;
+    const labels = (all[0]?.told ?? []).map(([label]) => label);
+    /** @type {(curve: Curve, label: string) => string} */
+    const value = (curve, label) => curve.told.find(([name]) => name === label)?.[1] ?? "";
+    const differ = labels.filter((label) => new Set(all.map((one) => value(one, label))).size > 1);
+    const rows = all.map((curve) =>
+      element(
+        "tr",
+        {},
+        element("td", {}, curve === current ? `now: ${curve.name}` : named(curve)),
+        ...differ.map((label) => element("td", {}, value(curve, label))),
+        ...curve.results.map((result) =>
+          element("td", {}, typeof result === "number" ? shown(result) : result),
+        ),
+        element("td", {}, curve === current ? "" : drop(curve)),
+      ),
+    );
+    const head = ["curve", ...differ, ...heads, ""];
+    body.replaceChildren(
+      element(
+        "table",
+        {},
+        element(
+          "thead",
+          {},
+          element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text))),
+        ),
+        element("tbody", {}, ...rows),
+      ),
+    );
+  }
+
+  return {
+    button,
+    body,
+    draw: () => fill(now()),
+    /** The curves with a color each. */
+    lines: () => kept.map(({ name, series }, index) => ({ name, series, color: color(index + 1) })),
+    reset() {
+      kept = [];
+    },
+  };
+}
