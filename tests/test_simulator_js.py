@@ -29,6 +29,7 @@ from dmcore.show.cluster import (
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import numbers_data
 from dmcore.show.widgets import explore
+from dmcore.simulator.candidates import level_sizes
 from dmcore.simulator.search import NothingFitsError
 from dmcore.simulator.split import DEGREES
 from dmcore.simulator.step import MONTH_S
@@ -267,6 +268,32 @@ def test_equal_times_have_one_winner_in_any_order():
             check=True,
         )
         assert {timed[i][1] for i in json.loads(done.stdout)} == {winner}
+
+
+def test_levels_of_every_node_size():
+    """A cluster that its nodes do not divide joins the most of a node that do."""
+    program = """
+    import { readFileSync } from "node:fs";
+    import { levelSizes } from "%s";
+    const asked = JSON.parse(readFileSync(0, "utf8"));
+    const sizes = asked.map(([node, gpus]) => levelSizes([{ size: node }, { size: null }], gpus));
+    console.log(JSON.stringify(sizes));
+    """
+    asked = [[node_size, n_gpu] for node_size in range(2, 101) for n_gpu in (7, 60, 96, 1000)]
+    done = subprocess.run(
+        [node(), "--input-type=module", "-e", program % MODULES[0]],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    h100 = GPUS["H100 SXM"]
+    inner, outer = h100.network[0], h100.network[-1]
+    expected = [
+        list(level_sizes(replace(h100, network=(replace(inner, size=size), outer)), n_gpu))
+        for size, n_gpu in asked
+    ]
+    assert json.loads(done.stdout) == expected
 
 
 def test_nanobatches_that_are_rounded_down():

@@ -147,7 +147,7 @@ export function closestRound(x) {
  * @param {Level[]} network
  * @param {number} gpus
  */
-function levelSizes(network, gpus) {
+export function levelSizes(network, gpus) {
   let left = gpus;
   const sizes = network.slice(0, -1).map(({ size }) => {
     let joined = Math.min(/** @type {number} */ (size), left);
