@@ -110,6 +110,14 @@ export function makeControls(specs, constants, frame) {
       ([symbol, value]) => values[symbol] !== value,
     );
 
+  /** Where the menus that are chosen put the sliders. */
+  function expected() {
+    /** @type {Values} */
+    const usual = Object.fromEntries(sliders.map((slider) => [slider.symbol, slider.default]));
+    for (const menu of menus) Object.assign(usual, menu.options[choices[menu.key]]);
+    return usual;
+  }
+
   return {
     values,
     sliders,
@@ -133,30 +141,32 @@ export function makeControls(specs, constants, frame) {
         row?.mark(left(menu));
       }
     },
-    /** Every control and its value, in words. */
+    /** In words: every menu, and each slider that is not where the menus put it. */
     told() {
       /** @type {[string, string][]} */
       const chosen = menus.map((menu) => [menu.label, choices[menu.key]]);
       return [
         ...chosen,
-        ...sliders.map(
-          ({ symbol, label, per, unit }) =>
-            /** @type {[string, string]} */ ([label, withUnit(short(values[symbol] / per), unit)]),
-        ),
+        ...sliders
+          .filter(({ symbol }) => values[symbol] !== expected()[symbol])
+          .map(
+            ({ symbol, label, per, unit }) =>
+              /** @type {[string, string]} */ ([
+                label,
+                withUnit(short(values[symbol] / per), unit),
+              ]),
+          ),
       ];
     },
     /** The settings that differ from the start, for the address. */
     settings() {
       const kept = new URLSearchParams();
-      /** @type {Values} */
-      const expected = {};
-      for (const slider of sliders) expected[slider.symbol] = slider.default;
       for (const menu of menus) {
         if (choices[menu.key] !== menu.default) kept.set(menu.key, choices[menu.key]);
-        Object.assign(expected, menu.options[choices[menu.key]]);
       }
+      const usual = expected();
       for (const { symbol, per } of sliders) {
-        if (values[symbol] !== expected[symbol]) kept.set(symbol, String(values[symbol] / per));
+        if (values[symbol] !== usual[symbol]) kept.set(symbol, String(values[symbol] / per));
       }
       return kept;
     },

@@ -93,7 +93,9 @@ class _Reader:
         except ValueError:
             raise ValueError(f"{name} must be a number, got {text!r}") from None
         if not 0 <= value <= LARGEST:
-            raise ValueError(f"{name} must be a number of at least 0, at most {LARGEST:g}, got {text!r}")
+            raise ValueError(
+                f"{name} must be a number of at least 0, at most {LARGEST:g}, got {text!r}"
+            )
         return value
 
 

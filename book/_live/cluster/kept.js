@@ -2,6 +2,7 @@
 
 import { shown } from "../numbers.js";
 import { element } from "../page/element.js";
+import { tableOf } from "../page/table.js";
 import { color } from "../plot/color.js";
 
 /** @import { Frame } from "../kind.d.ts" */
@@ -81,35 +82,18 @@ export function keptCurves(frame, heads, now) {
     if (question === filled) return;
     filled = question;
     body.hidden = kept.length === 0;
-    const labels = (all[0]?.told ?? []).map(([label]) => label);
+    const labels = [...new Set(all.flatMap(({ told }) => told.map(([label]) => label)))];
     /** @type {(curve: Curve, label: string) => string} */
-    const value = (curve, label) => curve.told.find(([name]) => name === label)?.[1] ?? "";
+    const value = (curve, label) =>
+      curve.told.find(([name]) => name === label)?.[1] ?? "as the GPU has it";
     const differ = labels.filter((label) => new Set(all.map((one) => value(one, label))).size > 1);
-    const rows = all.map((curve) =>
-      element(
-        "tr",
-        {},
-        element("td", {}, curve === current ? `now: ${curve.name}` : named(curve)),
-        ...differ.map((label) => element("td", {}, value(curve, label))),
-        ...curve.results.map((result) =>
-          element("td", {}, typeof result === "number" ? shown(result) : result),
-        ),
-        element("td", {}, curve === current ? "" : drop(curve)),
-      ),
-    );
-    const head = ["curve", ...differ, ...heads, ""];
-    body.replaceChildren(
-      element(
-        "table",
-        {},
-        element(
-          "thead",
-          {},
-          element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text))),
-        ),
-        element("tbody", {}, ...rows),
-      ),
-    );
+    const rows = all.map((curve) => [
+      curve === current ? `now: ${curve.name}` : named(curve),
+      ...differ.map((label) => value(curve, label)),
+      ...curve.results.map((result) => (typeof result === "number" ? shown(result) : result)),
+      curve === current ? "" : drop(curve),
+    ]);
+    body.replaceChildren(tableOf(["curve", ...differ, ...heads, ""], rows));
   }
 
   return {
