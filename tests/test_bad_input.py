@@ -21,12 +21,13 @@ from dmcore.bottlenecks import critical_batch, latency, limits, memory_bandwidth
 from dmcore.evidence import training_runs
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import NetworkLevel
+from dmcore.hardware.variants import custom_gpu
 from dmcore.models import laws
 from dmcore.simulator import matmul
-from dmcore.simulator.candidates import count_layouts, layouts_of
+from dmcore.simulator.candidates import count_layouts, layouts_of, level_sizes
 from dmcore.simulator.deadline import utilization_at_deadline
 from dmcore.simulator.split import Parallelism
-from dmcore.studies import doubt, growth, planning, ring, schedule, uncertainty
+from dmcore.studies import change, doubt, growth, planning, ring, schedule, slicing, uncertainty
 
 H100 = GPUS["H100 SXM"]
 SMALL = Model(512, 2048, 4, 64, seq_len=64)
@@ -74,6 +75,10 @@ CALLS = {
     | {"anchor": training_runs.TRAINING_RUNS["Llama 3.1 405B"]},
     doubt.bound_flop: {"limit": "latency", "beliefs": [], "alpha": 0.0, "upper": True},
     uncertainty.credible_interval: {"values": np.array([1.0, 2.0, 3.0])},
+    slicing.words_by_way: {"slicing": slicing.Slicing(2, 2, 2, 2), "d": 64.0, "f": 256.0}
+    | {"layers": 4.0, "params": 131072.0, "batch": 1e4},
+    change.Change: {"name": "x", "years": 0.25, "ratio": 4, "seq_len": 2048, "sparse": False}
+    | {"extras": Extras(), "word_bytes": 2},
     schedule.plain_schedule: {"stages": 4, "microbatches": 8},
     ring.ring_all_reduce: {"peers": 4},
 }
@@ -138,6 +143,9 @@ def test_several_bad_arguments(data):
         (lambda: replace(H100, l2_bytes=math.inf), "l2_bytes must be finite"),
         (lambda: replace(H100, network=[3]), "network must be a NetworkLevel"),
         (lambda: sweep("H100 SXM", sparsity_law=lambda *_: 8), "sparsity_law must be left out"),
+        (lambda: level_sizes(H100, 0), "n_gpu must be a whole number"),
+        (lambda: custom_gpu(H100, node_size=2.5), "node_size must be a whole number"),
+        (lambda: custom_gpu(H100, eta=-1), "eta must be positive"),
         (lambda: schedule.plain_schedule(2**60, 8), "stages must be at most"),
         (lambda: ring.ring_all_reduce(10**6).send(None), "peers must be at most 256"),
         (lambda: sweep("H100 SXM", layer_law=lambda: 96), "layer_law must take 2 numbers"),

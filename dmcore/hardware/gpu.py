@@ -157,6 +157,8 @@ class GPU:
         check_scalar("matmul_latency_s", self.matmul_latency_s, zero=True)
         check_flag("distributed_shared_memory", self.distributed_shared_memory)
         object.__setattr__(self, "network", _levels(self.network))
+        if self.hbm_bytes < 1:
+            raise ValueError(f"hbm_bytes must be at least 1, got {self.hbm_bytes!r}")
         for share in ("efficiency", "useful_capacity"):
             if getattr(self, share) > 1:
                 raise ValueError(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer
+from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer, check_scalar
 from dmcore.hardware.gpu import GPU, NetworkLevel
 
 __all__ = [
@@ -270,8 +270,13 @@ def custom_gpu(base: GPU, /, **figures: float) -> GPU:
     known = figures_of(base)
     for name in figures:
         check_choice("figure", name, known)
+        check_scalar(name, figures[name], finite=False, zero=name.startswith("ell"))
     if all(known[name] == value for name, value in figures.items()):
         return base
+    for size in ("node_size", "pod_size"):
+        joined = figures.get(size, 1)
+        whole = isinstance(joined, float) and joined.is_integer()
+        check_positive_integer(size, int(joined) if whole else joined)
     values = {**known, **figures}
     hop = values["ell_hop"]
     inner = (

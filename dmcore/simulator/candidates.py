@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcore.algebra.checks import check_positive_integer
 from dmcore.algebra.expressions import value_of
 from dmcore.hardware.gpu import GPU
 from dmcore.models.model import Model
@@ -71,6 +72,7 @@ def level_sizes(gpu: GPU, n_gpu: int) -> tuple[int, ...]:
     >>> level_sizes(get_gpu("H100 SXM"), 48)
     (8, 6)
     """
+    check_positive_integer("n_gpu", n_gpu)
     sizes, left = [], n_gpu
     for level in gpu.network[:-1]:
         assert level.size is not None  # only the last level has no size

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import sympy as sp
 
+from dmcore.algebra.checks import check_flag, check_positive_integer, check_scalar, check_type
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC
 from dmcore.bottlenecks import latency, limits
@@ -24,7 +25,7 @@ from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import PASSES, SIMULATOR_YEAR_S, BatchLaw, ShapeLaw, effective_alpha
 from dmcore.models.model import Extras
-from dmcore.models.words import Words
+from dmcore.models.words import Words, check_words
 from dmcore.simulator.ends import LINEAR_SCALING, End, at_the_deadline, never_linear
 from dmcore.simulator.step import TrainingStep
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
@@ -120,6 +121,16 @@ class Change:
     extras: Extras = Extras()  # noqa: RUF009 (frozen)
     zero_bubble_latency: bool = False
     changes: int = 1
+
+    def __post_init__(self) -> None:
+        check_scalar("years", self.years)
+        check_positive_integer("ratio", self.ratio)
+        check_positive_integer("seq_len", self.seq_len)
+        if self.word_bytes is not None:
+            check_words(self.word_bytes)
+        check_type("extras", self.extras, Extras)
+        check_flag("sparse", self.sparse)
+        check_flag("zero_bubble_latency", self.zero_bubble_latency)
 
     @property
     def differs(self) -> Mapping[str, Any]:

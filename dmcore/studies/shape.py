@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import sympy as sp
 
-from dmcore.algebra.checks import check_positive
+from dmcore.algebra.checks import check_scalar
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -207,7 +207,7 @@ def critical_compute_exact(
     '3.0e+28'
     """
     gpu = get_gpu(gpu)
-    check_positive("ratio", ratio, finite=True)
+    check_scalar("ratio", ratio)
     start = limits.critical_compute(
         gpu,
         alpha,
@@ -216,8 +216,10 @@ def critical_compute_exact(
         reference_layers=reference_layers,
         reference_compute=reference_compute,
     )
-    if not np.isfinite(start):
+    if np.isinf(gpu.inter_node_bytes_per_s):
         raise ValueError(f"gpu must have a finite network, got {gpu.name!r}")
+    if not 0 < start < np.inf:
+        raise ValueError(f"duration_s must be that of a run, got {duration_s!r}")
     known = {
         **limits.node_rates(gpu),
         "t": duration_s,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from math import prod
 
-from dmcore.algebra.checks import check_positive_integer
+from dmcore.algebra.checks import check_positive_integer, check_scalar, check_type
 from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks import network
 from dmcore.simulator import traffic
@@ -137,6 +137,15 @@ def words_by_way(
     >>> {way: count for way, count in words.items() if count}
     {'data': 262144.0}
     """
+    check_type("slicing", slicing, Slicing)
+    for name, figure in {
+        "d": d,
+        "f": f,
+        "layers": layers,
+        "params": params,
+        "batch": batch,
+    }.items():
+        check_scalar(name, figure)
     per_token = evaluate(
         network.words_per_token_exact(),
         d=d,
@@ -149,9 +158,9 @@ def words_by_way(
     both = evaluate(
         traffic.hand_overs_with_experts(), L=layers, n_out=pipeline, s_out=1 - 1 / slicing.expert
     )
-    each_way = 2 * d * batch  # an activation forward, a gradient backward
+    each_way = 2.0 * float(d) * batch  # an activation forward, a gradient backward
     return {
-        "data": float(network.all_reduce_words(slicing.data, params)),
+        "data": float(network.all_reduce_words(slicing.data, float(params))),
         "tensor": per_token * batch * layers,
         "pipeline": each_way * pipeline,
         "expert": each_way * (both - pipeline),
