@@ -579,6 +579,42 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
         assert page.locator("[id='fig-your-cluster--gpus-number']").input_value() == "10\u202f003"
 
 
+SLOW_ANSWERS = """
+const Quick = globalThis.Worker;
+globalThis.Worker = class {
+  constructor(url) {
+    this.quick = new Quick(url);
+    this.quick.onmessage = (event) => setTimeout(() => this.onmessage(event), 400);
+    this.quick.onerror = (event) => this.onerror(event);
+  }
+  postMessage(message) { this.quick.postMessage(message); }
+  terminate() { this.quick.terminate(); }
+};
+"""
+
+
+def test_an_answer_that_comes_late_is_not_taken_for_another_question(browser, homes):
+    figure = cluster()
+    context = browser.new_context(offline=True)
+    context.add_init_script(SLOW_ANSWERS)
+    page = context.new_page()
+    page.goto(homes["your-cluster"].as_uri())
+    root = page.locator("figure#fig-your-cluster")
+    field = page.locator("[id='fig-your-cluster--gpus-number']")
+    for text, wait_ms in (
+        ("16", 500),
+        ("64", 3000),
+    ):  # the first answer is on its way at the second
+        field.fill(text)
+        field.press("Enter")
+        page.wait_for_timeout(wait_ms)
+    assert root.locator(".dm-own").inner_text() == ""
+    use = use_of(settings_of(page, figure), 64)
+    told = float(shown_number(root, "Largest run"))
+    assert told == pytest.approx(use.step.model.training_flop, rel=TOLERANCE)
+    context.close()
+
+
 def test_curves_are_kept_and_compared(browser, homes):
     """Two curves and the one under the hand: their names, what differs, and dmcore's numbers."""
     figure = cluster()

@@ -71,9 +71,9 @@ export function ownCluster(spec, frame, model, settings) {
     if (question === waiting || question === failed) return;
     failed = undefined;
     clearTimeout(timer);
+    simulation.stop(); // what is still on its way answers another question
     const found = known.get(question);
     if (found !== undefined) {
-      simulation.stop();
       waiting = undefined;
       shown = found;
       told = found === null ? NOTHING : "";
