@@ -39,6 +39,14 @@ export const read = (name) => all().get(name);
 export const fragment = (name, settings) => `#${name}?${settings}`;
 
 /**
+ * The settings that were not taken, in words.
+ * @param {URLSearchParams} settings
+ * @param {Set<string>} taken
+ */
+export const refused = (settings, taken) =>
+  [...settings].filter(([name]) => !taken.has(name)).map(([name, text]) => `${name} = ${text}`);
+
+/**
  * Keep a figure's settings in the address, or drop them if they are empty.
  * @param {string} name
  * @param {URLSearchParams} settings

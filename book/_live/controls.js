@@ -1,5 +1,6 @@
 // Sliders and menus of a figure, and the values that they set.
 
+import { refused } from "./address.js";
 import { short } from "./numbers.js";
 import { menuRow } from "./page/menu.js";
 import { clamp, inUnit } from "./page/range.js";
@@ -143,12 +144,13 @@ export function makeControls(specs, constants, frame) {
     },
     /** In words: every menu, and each slider that is not where the menus put it. */
     told() {
+      const usual = expected();
       /** @type {[string, string][]} */
       const chosen = menus.map((menu) => [menu.label, choices[menu.key]]);
       return [
         ...chosen,
         ...sliders
-          .filter(({ symbol }) => values[symbol] !== expected()[symbol])
+          .filter(({ symbol }) => values[symbol] !== usual[symbol])
           .map(
             ({ symbol, label, per, unit }) =>
               /** @type {[string, string]} */ ([
@@ -194,9 +196,7 @@ export function makeControls(specs, constants, frame) {
         values[symbol] = whole ? Math.round(allowed / per) * per : allowed;
         if (Math.abs(values[symbol] - value) <= 1e-9 * Math.abs(value)) taken.add(symbol);
       }
-      return [...settings]
-        .filter(([name]) => !taken.has(name))
-        .map(([name, text]) => `${name} = ${text}`);
+      return refused(settings, taken);
     },
   };
 }

@@ -1,5 +1,6 @@
 // A figure of runs that were simulated when the book was built: controls pick among them.
 
+import { refused } from "./address.js";
 import { menuRow } from "./page/menu.js";
 import { key } from "./page/words.js";
 import { color } from "./plot/color.js";
@@ -79,10 +80,7 @@ export function grid(spec, frame) {
       });
       view.apply(settings);
       const taken = menus.filter((menu) => menu.options.includes(settings.get(menu.key) ?? ""));
-      const known = ["x", ...taken.map((menu) => menu.key)];
-      return [...settings]
-        .filter(([name]) => !known.includes(name))
-        .map(([name, text]) => `${name} = ${text}`);
+      return refused(settings, new Set(["x", ...taken.map((menu) => menu.key)]));
     },
     table: view.table,
   };

@@ -1,13 +1,11 @@
 // The largest run that a cluster of a given size ends in time: what dmcore/studies/planning.py does, in the
 // same order.
 
-import { binding, forGpu, makeModel, makeQuickest } from "./simulator.js";
+import { ROUNDING, binding, forGpu, latencyFloor, makeModel, makeQuickest } from "./simulator.js";
 
 /** @import { Run, SweepSettings } from "./messages.d.ts" */
 /** @import { Formulas, LaidOut, Machine, Model } from "./simulator.js" */
 /** @import { LawsSpec } from "./spec.d.ts" */
-
-const ROUNDING = 1 + 1e-9;
 
 /** @typedef {LaidOut & {gpus: number, model: Model}} Use */
 
@@ -60,8 +58,7 @@ export function* largestRun(formulas, settings, laws, gpus) {
     return model.batch >= 1 && model.layers >= 1 ? model : undefined;
   }
   /** @param {Model} model */
-  const couldEnd = (model) =>
-    gpu.productsInLayer * model.layers * gpu.ell_kernel * model.steps < seconds;
+  const couldEnd = (model) => latencyFloor(gpu, model) * model.steps < seconds;
 
   /**
    * The fastest step of these sizes that ends in time; of equally fast ones, on the fewest GPUs.

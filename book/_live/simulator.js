@@ -4,7 +4,7 @@
 
 const BUBBLE_CHOICES = 4; // numbers of microbatches that are tried with a bubble,
 const ZERO_BUBBLE_CHOICES = 1; // and without
-const ROUNDING = 1 + 1e-9; // times computed in another order agree to better than this
+export const ROUNDING = 1 + 1e-9; // times computed in another order agree to better than this
 const EQUAL = 1 + 1e-12; // times whose ratio is this close to one are equal
 const DEGREES = 5; // data, slices of d_model and of d_ff, pipeline, expert: in this order everywhere
 const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
@@ -661,6 +661,13 @@ export function makeQuickest(f, gpu, model, zeroBubbleLatency) {
 }
 
 /**
+ * Seconds that the products of a step wait for one another, whatever the cluster.
+ * @param {Machine} gpu
+ * @param {Model} model
+ */
+export const latencyFloor = (gpu, model) => gpu.productsInLayer * model.layers * gpu.ell_kernel;
+
+/**
  * The smallest cluster that ends a run in time, with its best step; or what keeps all from it.
  * @param {Formulas} f
  * @param {Machine} gpu
@@ -671,7 +678,7 @@ export function makeQuickest(f, gpu, model, zeroBubbleLatency) {
  * @returns {(LaidOut & {gpus: number, ideal: number}) | {ended: "latency", least: number} | {ended: "clusters", gpus: number}}
  */
 function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
-  const floor = gpu.productsInLayer * model.layers * gpu.ell_kernel;
+  const floor = latencyFloor(gpu, model);
   if (settings.seconds <= floor * model.steps)
     return { ended: "latency", least: floor * model.steps };
   const needed = model.flop / (settings.seconds * gpu.F_useful);
@@ -699,7 +706,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
  */
 function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
   const peak = model.flop / gpu.F_peak;
-  const floor = gpu.productsInLayer * model.layers * gpu.ell_kernel * model.steps;
+  const floor = latencyFloor(gpu, model) * model.steps;
   const { experts } = model;
   const doublings = Math.max(
     1,

@@ -20,6 +20,7 @@ __all__ = [
     "check_together",
     "check_type",
     "named",
+    "whole_number",
 ]
 
 
@@ -114,7 +115,7 @@ def check_type(name: str, value: Any, kind: type) -> None:
 
 
 def check_together(**values: ArrayLike) -> None:
-    """Refuse numbers and arrays that do not broadcast to one shape.
+    """Refuse real numbers and arrays of them that do not broadcast to one shape.
 
     Examples
     --------
@@ -122,7 +123,7 @@ def check_together(**values: ArrayLike) -> None:
     Traceback (most recent call last):
     ValueError: alpha, duration_s must broadcast to one shape, got shapes (2,), (3,)
     """
-    shapes = [_real(name, value).shape for name, value in values.items()]
+    shapes = [np.shape(value) for value in values.values()]
     try:
         np.broadcast_shapes(*shapes)
     except ValueError:
@@ -141,8 +142,7 @@ def check_positive_integer(name: str, value: Any, *, most: int | None = None) ->
     Traceback (most recent call last):
     ValueError: layers must be a whole number of at least 1, got 0.5
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        _refuse(name, value, "a whole number of at least 1")
+    _check_whole(name, value, least=1)
     if most is not None and value > most:
         _refuse(name, value, f"at most {most:,}")
 
@@ -154,8 +154,26 @@ def check_count(name: str, value: Any) -> None:
     --------
     >>> check_count("attention_kernels", 0)
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        _refuse(name, value, "a whole number of at least 0")
+    _check_whole(name, value, least=0)
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        _refuse(name, value, f"a whole number of at least {least}")
+
+
+def whole_number(name: str, value: Any) -> int:
+    """A value of at least one as an int; a float is taken if it is whole.
+
+    Examples
+    --------
+    >>> whole_number("node_size", 72.0)
+    72
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    check_positive_integer(name, value)
+    return int(value)
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
@@ -183,7 +201,7 @@ def _real(name: str, value: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
         np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
     ):
         _refuse(name, value, "a real number or an array of them")
-    return array.astype(float)
+    return array.astype(float, copy=False)
 
 
 def named(argument: str, function: Callable[..., Any]) -> Callable[..., Any]:

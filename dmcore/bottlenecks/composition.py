@@ -196,8 +196,19 @@ def gradients_derivation() -> Derivation:
     )
 
 
+#: What callers call the figures of the laws.
+_CALLED = {
+    "b_0": "reference_batch_tokens",
+    "L_0": "reference_layers",
+    "T_0": "reference_compute",
+    "r": "tokens_per_parameter",
+}
+
+
 def check_arguments(alpha: ArrayLike, **others: ArrayLike) -> None:
     """Refuse an ``alpha`` at which there is no limit, and other numbers that are not above zero.
+
+    Figures of the laws come by their symbols and are named as a caller of the limits knows them.
 
     Examples
     --------
@@ -208,6 +219,7 @@ def check_arguments(alpha: ArrayLike, **others: ArrayLike) -> None:
     check_real("alpha", alpha)
     if not np.all(np.asarray(alpha, dtype=float) < 0.5):
         raise ValueError(f"alpha must be below 1/2, where the limits go to infinity, got {alpha!r}")
-    for name, value in others.items():
+    named = {_CALLED.get(name, name): value for name, value in others.items()}
+    for name, value in named.items():
         check_positive(name, value, finite=True)
-    check_together(alpha=alpha, **others)
+    check_together(alpha=alpha, **named)

@@ -67,7 +67,6 @@ __all__ = [
 
 #: A quarter of a Julian year, seconds.
 QUARTER_S = 365.25 * 86400 / 4
-_LAW_SYMBOLS = ("b_0", "L_0", "T_0", "r")
 
 T, T_fixed, P, D, d, L, r, t = symbols("T T_fixed P D d L r t")
 N, C, a, n, b, ell, ell_piece = symbols("N C a n b ell ell_piece")
@@ -398,19 +397,18 @@ def critical_compute(
     '1.92e+28, 1.94e+31'
     """
     laws = {
-        "reference_batch_tokens": reference_batch_tokens,
-        "reference_layers": reference_layers,
-        "reference_compute": reference_compute,
-        "tokens_per_parameter": tokens_per_parameter,
+        "b_0": reference_batch_tokens,
+        "L_0": reference_layers,
+        "T_0": reference_compute,
+        "r": tokens_per_parameter,
     }
     check_arguments(alpha, duration_s=duration_s, **laws)
     gpu = get_gpu(gpu)
     if np.isinf(gpu.inter_node_bytes_per_s):
         shape = np.broadcast_shapes(np.shape(alpha), np.shape(duration_s))
         return np.full(shape, np.inf) if shape else float("inf")
-    named = dict(zip(_LAW_SYMBOLS, laws.values(), strict=True))
     rates = node_rates(gpu, word_bytes)
-    return FLOP_PER_MAC * evaluate(critical_macs(), **rates, alpha=alpha, t=duration_s, **named)
+    return FLOP_PER_MAC * evaluate(critical_macs(), **rates, alpha=alpha, t=duration_s, **laws)
 
 
 def latency_limit(
@@ -434,13 +432,15 @@ def latency_limit(
     '2.3e+31'
     """
     laws = {
-        "reference_batch_tokens": reference_batch_tokens,
-        "reference_layers": reference_layers,
-        "reference_compute": reference_compute,
-        "tokens_per_parameter": tokens_per_parameter,
+        "b_0": reference_batch_tokens,
+        "L_0": reference_layers,
+        "T_0": reference_compute,
+        "r": tokens_per_parameter,
     }
-    check_arguments(alpha, duration_s=duration_s, latency_s=latency_s, **laws)
-    named = dict(zip(_LAW_SYMBOLS, laws.values(), strict=True))
-    return FLOP_PER_MAC * evaluate(
-        latency_macs(), alpha=alpha, t=duration_s, ell=latency_s, **named
+    check_arguments(
+        alpha,
+        duration_s=duration_s,
+        latency_s=latency_s,
+        **laws,
     )
+    return FLOP_PER_MAC * evaluate(latency_macs(), alpha=alpha, t=duration_s, ell=latency_s, **laws)

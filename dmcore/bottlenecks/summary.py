@@ -20,9 +20,8 @@ from dmcore.bottlenecks import (
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import TOKENS_PER_PARAMETER
-from dmcore.models.words import Words
 
-__all__ = ["Formula", "Summary", "summary"]
+__all__ = ["Formula", "Summary", "paper_values", "summary"]
 
 
 def _of(
@@ -90,6 +89,31 @@ class Summary:
         return "\n".join((head, "|---|---|---:|", *rows, ""))
 
 
+def paper_values(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
+    """What the paper takes, for a cluster of that GPU: values of symbols of the closed forms.
+
+    Examples
+    --------
+    >>> paper_values("A100 SXM")["beta_hbm"] / 1e9
+    1555.0
+    """
+    gpu = get_gpu(gpu)
+    return {
+        "alpha": 0.0,
+        "L_0": critical_batch.REFERENCE_LAYERS,
+        "T_0": critical_batch.REFERENCE_COMPUTE,
+        "r": TOKENS_PER_PARAMETER,
+        "t": limits.QUARTER_S,
+        "F": gpu.peak_flop_per_s / FLOP_PER_MAC,
+        "beta_hbm": gpu.hbm_bytes_per_s,
+        "beta_net": gpu.inter_node_bytes_per_s,
+        "ell": latency.MATMUL_LATENCY_S,
+        "w_P": float(gpu.word_bytes),
+        "w_A": float(gpu.word_bytes),
+        "G": float(gpu.node_size),
+    }
+
+
 def summary(gpu: GPU | str = "H100 SXM") -> Summary:
     """The closed forms with their numbers for a GPU, for the largest run that it does without waste.
 
@@ -112,25 +136,13 @@ def summary(gpu: GPU | str = "H100 SXM") -> Summary:
     least nanobatch of a tensor group: 590 tokens
     """
     gpu = get_gpu(gpu)
-    words = Words.of(gpu.word_bytes)
     known = {
-        "F": gpu.peak_flop_per_s / FLOP_PER_MAC,
-        "G": gpu.node_size,
-        "beta_hbm": gpu.hbm_bytes_per_s,
-        "beta_net": gpu.inter_node_bytes_per_s,
-        "w_P": words.weights,
-        "w_A": words.activations,
-        "alpha": 0.0,
+        **paper_values(gpu),
         "alpha_b": 0.0,
         "alpha_L": 0.0,
         "b": critical_batch.REFERENCE_BATCH_TOKENS,
         "b_0": critical_batch.REFERENCE_BATCH_TOKENS,
         "L": critical_batch.REFERENCE_LAYERS,
-        "L_0": critical_batch.REFERENCE_LAYERS,
-        "T_0": critical_batch.REFERENCE_COMPUTE,
-        "ell": latency.MATMUL_LATENCY_S,
-        "r": TOKENS_PER_PARAMETER,
-        "t": limits.QUARTER_S,
         **limits.node_rates(gpu),
         **limits.cluster_at_limit(gpu),
     }

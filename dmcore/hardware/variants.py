@@ -11,7 +11,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer, check_scalar
+from dmcore.algebra.checks import (
+    check_choice,
+    check_positive,
+    check_positive_integer,
+    check_scalar,
+    whole_number,
+)
 from dmcore.hardware.gpu import GPU, NetworkLevel
 
 __all__ = [
@@ -274,9 +280,7 @@ def custom_gpu(base: GPU, /, **figures: float) -> GPU:
     if all(known[name] == value for name, value in figures.items()):
         return base
     for size in ("node_size", "pod_size"):
-        joined = figures.get(size, 1)
-        whole = isinstance(joined, float) and joined.is_integer()
-        check_positive_integer(size, int(joined) if whole else joined)
+        whole_number(size, figures.get(size, 1))
     values = {**known, **figures}
     hop = values["ell_hop"]
     inner = (

@@ -16,7 +16,13 @@ from typing import Any
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_choice, check_positive_integer, check_scalar, named
+from dmcore.algebra.checks import (
+    check_choice,
+    check_positive_integer,
+    check_scalar,
+    named,
+    whole_number,
+)
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 
@@ -206,7 +212,7 @@ class BatchLaw:
         """Sequences in a batch, as :func:`batch_sequences`."""
         of = {"T_FLOP": float(training_flop), "E": float(experts), "S": float(seq_len)}
         sequences = ROUNDINGS[self.rounding](value_of(self.expression, **of), experts)
-        return _whole(f"batch of the law {self.name!r} at a seq_len of {seq_len}", sequences)
+        return whole_number(f"batch of the law {self.name!r} at a seq_len of {seq_len}", sequences)
 
 
 @dataclass(frozen=True)
@@ -439,12 +445,4 @@ def batch_sequences(
     check_positive_integer("experts", experts)
     check_positive_integer("seq_len", seq_len)
     law = resolved("batch_scaling", batch_scaling, BATCH_LAWS)
-    return _whole("batch_scaling(...)", law(training_flop, int(experts), int(seq_len)))
-
-
-def _whole(name: str, value: Any) -> int:
-    """A number as an int, if it is whole: laws of a reader's own often return a float."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    check_positive_integer(name, value)
-    return int(value)
+    return whole_number("batch_scaling(...)", law(training_flop, int(experts), int(seq_len)))

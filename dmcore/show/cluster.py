@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import sympy as sp
@@ -64,15 +64,25 @@ def sweep_of(settings: Mapping[str, float]) -> Sweep:
     >>> sweep_of(cluster().defaults()).gpu.name
     'H100 SXM'
     """
-    base = list(GPUS)[int(settings["base"])]
     return sweep(
-        custom_gpu(GPUS[base], **{name: settings[name] for name in FIGURES}),
-        sparse=bool(settings["sparse"]),
-        batch_scaling=list(laws.BATCH_LAWS)[int(settings["law"])],
-        layer_law=list(laws.DEPTH_LAWS)[int(settings["depth"])],
+        _gpu_of(settings),
+        **_laws_of(settings),
         duration_years=settings["months"] / 12,
         zero_bubble_latency=bool(settings["zero_bubble_latency"]),
     )
+
+
+def _gpu_of(settings: Mapping[str, float]) -> GPU:
+    base = list(GPUS.values())[int(settings["base"])]
+    return custom_gpu(base, **{name: settings[name] for name in FIGURES})
+
+
+def _laws_of(settings: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "sparse": bool(settings["sparse"]),
+        "batch_scaling": list(laws.BATCH_LAWS)[int(settings["law"])],
+        "layer_law": list(laws.DEPTH_LAWS)[int(settings["depth"])],
+    }
 
 
 def use_of(settings: Mapping[str, float], n_gpu: int) -> ClusterUse:
@@ -84,22 +94,12 @@ def use_of(settings: Mapping[str, float], n_gpu: int) -> ClusterUse:
     >>> use_of(cluster().defaults(), 1024).n_gpu_used
     1024
     """
-    base = GPUS[list(GPUS)[int(settings["base"])]]
-
-    def model_of(d_model: int) -> Model:
-        return Model.from_laws(
-            d_model,
-            sparse=bool(settings["sparse"]),
-            batch_scaling=list(laws.BATCH_LAWS)[int(settings["law"])],
-            layer_law=list(laws.DEPTH_LAWS)[int(settings["depth"])],
-            word_bytes=base.word_bytes,
-        )
-
+    gpu = _gpu_of(settings)
     return largest_run(
-        custom_gpu(base, **{name: settings[name] for name in FIGURES}),
+        gpu,
         n_gpu,
         settings["months"] / 12,
-        model_of=model_of,
+        model_of=partial(Model.from_laws, word_bytes=gpu.word_bytes, **_laws_of(settings)),
         zero_bubble_latency=bool(settings["zero_bubble_latency"]),
     )
 

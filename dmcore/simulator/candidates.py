@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import sympy
 from numpy.typing import NDArray
 
 from dmcore.algebra.checks import check_positive_integer
@@ -31,11 +32,9 @@ from dmcore.simulator.times import (
 )
 from dmcore.simulator.whole_numbers import (
     divisors,
-    exponent,
     exponents,
     frozen,
     ordered_factorizations,
-    primes,
     tables,
 )
 
@@ -325,8 +324,8 @@ def count_layouts(sizes: tuple[int, ...], degrees: Ints) -> int:
     2
     """
     total = np.ones(degrees.shape[1], dtype=object)
-    for prime in primes(math.prod(sizes)):
-        columns = tuple(exponent(size, prime) for size in sizes)
+    for prime in sympy.primefactors(math.prod(sizes)):
+        columns = tuple(sympy.multiplicity(prime, size) for size in sizes)
         shares, which = np.unique(exponents(degrees, prime), axis=1, return_inverse=True)
         counts = [tables(tuple(sorted(share)), columns) for share in shares.T.tolist()]
         total *= np.array(counts, dtype=object)[which.reshape(-1)]

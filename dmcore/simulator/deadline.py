@@ -21,7 +21,7 @@ from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
-from dmcore.simulator.search import least_seconds
+from dmcore.simulator.search import MIN_UTILIZATION, least_seconds
 
 __all__ = [
     "FACTORS",
@@ -38,7 +38,7 @@ FACTORS: tuple[int, ...] = (1, 3, 5, 7, 9)
 OTHER_FACTORS: tuple[tuple[int, ...], ...] = ((1,), (1, 3), tuple(range(1, 32, 2)))
 
 #: Below this utilization no larger cluster is tried.
-LEAST_UTILIZATION = 0.001
+LEAST_UTILIZATION = MIN_UTILIZATION
 #: The slower of the two clusters is looked for among those that take this many times too long at most, at
 #: last among all.
 TOO_LONG = (1.15, 1.6, 4.0)

@@ -1,4 +1,4 @@
-"""Whole numbers: primes, divisors, and the ways to share them out, which the search goes through."""
+"""Whole numbers: divisors, and the ways to share primes out, which the search goes through."""
 
 from __future__ import annotations
 
@@ -7,52 +7,18 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
+import sympy
 from numpy.typing import NDArray
 
 __all__ = [
     "divisors",
-    "exponent",
     "exponents",
     "frozen",
     "ordered_factorizations",
-    "primes",
     "tables",
 ]
 
 Ints = NDArray[np.int64]
-
-
-def primes(n: int) -> list[int]:
-    """Primes that divide n, in ascending order.
-
-    Examples
-    --------
-    >>> primes(360)
-    [2, 3, 5]
-    """
-    found = []
-    prime = 2
-    while prime * prime <= n:
-        if n % prime == 0:
-            found.append(prime)
-            while n % prime == 0:
-                n //= prime
-        prime += 1 if prime == 2 else 2
-    return [*found, n] if n > 1 else found
-
-
-def exponent(n: int, prime: int) -> int:
-    """How often a prime divides a number.
-
-    Examples
-    --------
-    >>> exponent(40, 2)
-    3
-    """
-    count = 0
-    while n % prime == 0:
-        n, count = n // prime, count + 1
-    return count
 
 
 def exponents(numbers: Ints, prime: int) -> Ints:
@@ -79,11 +45,7 @@ def divisors(n: int) -> Ints:
     >>> divisors(12).tolist()
     [1, 2, 3, 4, 6, 12]
     """
-    found = [1]
-    for prime in primes(n):
-        powers = [prime**power for power in range(exponent(n, prime) + 1)]
-        found = [power * divisor for power in powers for divisor in found]
-    return frozen(np.array(sorted(found), dtype=np.int64))
+    return frozen(np.array(sympy.divisors(n), dtype=np.int64))
 
 
 @cache

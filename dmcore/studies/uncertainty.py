@@ -26,6 +26,7 @@ from dmcore.algebra.checks import check_choice, check_positive, check_positive_i
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
 from dmcore.bottlenecks import critical_batch, latency, limits
+from dmcore.bottlenecks.summary import paper_values
 from dmcore.evidence.training_runs import TRAINING_RUNS
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -204,24 +205,12 @@ def baseline(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
     >>> baseline("A100 SXM")["beta_hbm"] / 1e9
     1555.0
     """
-    chip = get_gpu(gpu)
     return {
-        "alpha": 0.0,
+        **paper_values(gpu),
         "alpha_L": float(laws.effective_alpha("default").alpha_L),
         "b_p": critical_batch.REFERENCE_BATCH_TOKENS,
         "T_p": critical_batch.REFERENCE_COMPUTE,
         "xi": 0.0,
-        "L_0": critical_batch.REFERENCE_LAYERS,
-        "T_0": critical_batch.REFERENCE_COMPUTE,
-        "r": limits.TOKENS_PER_PARAMETER,
-        "t": limits.QUARTER_S,
-        "F": chip.peak_flop_per_s / FLOP_PER_MAC,
-        "beta_hbm": chip.hbm_bytes_per_s,
-        "beta_net": chip.inter_node_bytes_per_s,
-        "ell": latency.MATMUL_LATENCY_S,
-        "w_P": float(chip.word_bytes),
-        "w_A": float(chip.word_bytes),
-        "G": float(chip.node_size),
     }
 
 

@@ -164,10 +164,8 @@ export function cluster(spec, frame) {
     [spec.endLabel, ...spec.facts.map((fact) => fact.label)].map(
       (label) => `${label} (${spec.x.unit})`,
     ),
-    () =>
-      growing || failure
-        ? undefined
-        : { name: name(), series, told: controls.told(), results: view.ends(series) },
+    () => !growing && !failure,
+    () => ({ name: name(), series, told: controls.told(), results: view.ends(series) }),
   );
   frame.stage.append(kept.body);
 

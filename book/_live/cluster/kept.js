@@ -22,9 +22,10 @@ const MOST = 5; // with the curve under the hand there are six, as there are col
 /**
  * @param {Frame} frame
  * @param {string[]} heads of the results
- * @param {() => Curve | undefined} now the curve under the reader's hand; undefined while it grows
+ * @param {() => boolean} settled whether the curve under the reader's hand is complete
+ * @param {() => Curve} now that curve
  */
-export function keptCurves(frame, heads, now) {
+export function keptCurves(frame, heads, settled, now) {
   /** @type {Curve[]} */
   let kept = [];
   let filled = "";
@@ -40,8 +41,7 @@ export function keptCurves(frame, heads, now) {
     {
       type: "button",
       click: () => {
-        const curve = now();
-        if (curve && kept.length < MOST) kept.push(curve);
+        kept.push(now());
         frame.changed(null);
       },
     },
@@ -74,14 +74,15 @@ export function keptCurves(frame, heads, now) {
       "Drop",
     );
 
-  /** @param {Curve | undefined} current */
-  function fill(current) {
+  function fill() {
+    button.disabled = !settled() || kept.length >= MOST;
+    body.hidden = kept.length === 0;
+    if (body.hidden) return;
+    const current = settled() ? now() : undefined;
     const all = current ? [...kept, current] : kept;
     const question = JSON.stringify(all.map(({ name, told, results }) => [name, told, results]));
-    button.disabled = !current || kept.length >= MOST;
     if (question === filled) return;
     filled = question;
-    body.hidden = kept.length === 0;
     const labels = [...new Set(all.flatMap(({ told }) => told.map(([label]) => label)))];
     /** @type {(curve: Curve, label: string) => string} */
     const value = (curve, label) =>
@@ -99,7 +100,7 @@ export function keptCurves(frame, heads, now) {
   return {
     button,
     body,
-    draw: () => fill(now()),
+    draw: fill,
     /** The curves with a color each. */
     lines: () => kept.map(({ name, series }, index) => ({ name, series, color: color(index + 1) })),
     reset() {
