@@ -26,7 +26,18 @@ def term(name: str, **values: Any) -> Any:
 
 
 def tokens(c: Columns) -> Column:
-    """Tokens that a GPU has of one microbatch."""
+    """Tokens that a GPU has of one microbatch.
+
+    Examples
+    --------
+    >>> from dmcore.prediction.columns import Case, columns
+    >>> from dmcore.prediction.machines import find_machine
+    >>> from dmcore.prediction.transformer import Software, Split, Transformer
+    >>> model = Transformer(layers=24, d_model=2048, d_ff=8192, heads=16)
+    >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
+    >>> tokens(c)
+    array([2048.])
+    """
     return c["microbatch"] * c["S"] / c["cp"]
 
 
@@ -34,6 +45,18 @@ def ring(c: Columns, inside: Column, members: Column, k: Constants) -> Column:
     """Bandwidth among the members of a group, of which groups of ``inside`` GPUs lie within.
 
     A group that a node holds uses its links; a larger one as many adapters as it has members in a node.
+
+    Examples
+    --------
+    >>> from dmcore.prediction.columns import Case, columns
+    >>> from dmcore.prediction.machines import find_machine
+    >>> from dmcore.prediction.transformer import Software, Split, Transformer
+    >>> model = Transformer(layers=24, d_model=2048, d_ff=8192, heads=16)
+    >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
+    >>> from dmcore.prediction.constants import constants
+    >>> near, far = (ring(c, np.ones(1), np.array([n]), constants()) for n in (8.0, 64.0))
+    >>> bool(near > far)
+    True
     """
     near, far = k["near"] * c["near"], k["far"] * c["far"]
     in_node = np.maximum(1, np.minimum(members, np.floor(c["node"] / inside)))
@@ -62,7 +85,18 @@ def matmul(c: Columns, k: Constants, z: Any, rows: Any, inner: Any, wide: bool =
 
 
 def attention_weights(c: Columns) -> Column:
-    """Parameters of one layer's attention, with latent queries, keys and values where told."""
+    """Parameters of one layer's attention, with latent queries, keys and values where told.
+
+    Examples
+    --------
+    >>> from dmcore.prediction.columns import Case, columns
+    >>> from dmcore.prediction.machines import find_machine
+    >>> from dmcore.prediction.transformer import Software, Split, Transformer
+    >>> model = Transformer(layers=24, d_model=2048, d_ff=8192, heads=16)
+    >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
+    >>> attention_weights(c) / 2048**2
+    array([4.])
+    """
     m, h = LATENT, c["h"]
     query = m["queries"] * (c["d"] + h * (m["plain"] + m["rotated"]))
     keys = c["d"] * (m["values"] + m["rotated"]) + m["values"] * h * (m["plain"] + m["value"])
@@ -142,7 +176,20 @@ def _messages(c: Columns, k: Constants, attention: Column, moe: bool) -> Column:
 
 
 def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
-    """Seconds of one layer and microbatch: both ways, what recomputation adds, and the parts."""
+    """Seconds of one layer and microbatch: both ways, what recomputation adds, and the parts.
+
+    Examples
+    --------
+    >>> from dmcore.prediction.columns import Case, columns
+    >>> from dmcore.prediction.machines import find_machine
+    >>> from dmcore.prediction.transformer import Software, Split, Transformer
+    >>> model = Transformer(layers=24, d_model=2048, d_ff=8192, heads=16)
+    >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
+    >>> from dmcore.prediction.constants import constants
+    >>> parts = layer_times(c, constants(), moe=False)
+    >>> bool(2 < parts["backward"] / parts["forward"] < 2.5)
+    True
+    """
     z, tp = tokens(c), c["tp"]
     products = _projections(c, k)
     if moe:
@@ -180,7 +227,19 @@ def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
 
 
 def head_time(c: Columns, k: Constants) -> Column:
-    """The output words of one microbatch, both ways: three products and the loss."""
+    """The output words of one microbatch, both ways: three products and the loss.
+
+    Examples
+    --------
+    >>> from dmcore.prediction.columns import Case, columns
+    >>> from dmcore.prediction.machines import find_machine
+    >>> from dmcore.prediction.transformer import Software, Split, Transformer
+    >>> model = Transformer(layers=24, d_model=2048, d_ff=8192, heads=16)
+    >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
+    >>> from dmcore.prediction.constants import constants
+    >>> bool(head_time(c, constants()) > layer_times(c, constants(), moe=False)["forward"])
+    True
+    """
     z, rows = tokens(c), c["V"] / c["tp"]
     product = matmul(c, k, z, rows, c["d"], wide=True)
     return (1 + c["ahead"]) * (

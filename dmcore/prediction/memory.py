@@ -16,6 +16,16 @@ def weights(c: Columns) -> Weights:
     """Parameters that one GPU works with: of a dense layer, of one with experts, and of the experts.
 
     ``stage`` and ``experts`` are those of all its layers; ``words`` is the matrix of output words.
+
+    Examples
+    --------
+    >>> from dmcore.prediction.columns import Case, columns
+    >>> from dmcore.prediction.machines import find_machine
+    >>> from dmcore.prediction.transformer import Software, Split, Transformer
+    >>> model = Transformer(layers=24, d_model=2048, d_ff=8192, heads=16)
+    >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
+    >>> weights(c)["stage"] / (24 * 2048**2)
+    array([12.])
     """
     d, tp, pp = c["d"], c["tp"], c["pp"]
     attention, per_f = attention_weights(c) / tp, c["n_mlp"] * d

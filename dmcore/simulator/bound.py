@@ -52,6 +52,15 @@ def matmul_bound(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) -> 
     than the useful rate, and each takes its latency besides. With extras the step has more arithmetic,
     all that is computed again included, and more products, of which attention's see every token;
     scores take exactly the useful rate.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.candidates import candidates_of, matmul_times
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> found = candidates_of(gpu, model, 16)
+    >>> bool(np.all(matmul_bound(gpu, model, 16, found) <= matmul_times(gpu, model, found)))
+    True
     """
     shares = model.experts * candidates.data
     arithmetic = value_of(
@@ -99,6 +108,15 @@ def least_traffic(gpu: GPU, model: Model, n_gpu: int, candidates: Candidates) ->
        i = 0 the words are known exactly. Extras put other words for f and d.
     4. Boundaries that are crossed at some level are crossed at best at the widest and the quickest.
     5. A degree above one is above one at some level, and waits there for at least the shortest hop.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.candidates import candidates_of
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> found = candidates_of(gpu, model, 16)
+    >>> f"{least_traffic(gpu, model, 16, found).bandwidth_s.max():.2e}"
+    '9.44e-05'
     """
     load = load_of(model)
     data, slices_of_d, slices_of_f, pipeline, _ = degrees_of(candidates).astype(float)
@@ -147,6 +165,17 @@ def lower_bound(
     any kind of traffic or of the matrix products grows, and here are no more than the true ones:
     :func:`least_traffic`, and ``matmul`` from :func:`~dmcore.simulator.candidates.matmul_times` or
     :func:`matmul_bound`.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.candidates import candidates_of, matmul_times
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> found = candidates_of(gpu, model, 16)
+    >>> least = least_traffic(gpu, model, 16, found)
+    >>> bound = lower_bound(found, least, matmul_times(gpu, model, found), False)
+    >>> f"{bound.min():.2e}"
+    '4.07e-04'
     """
     pipeline_s = pipeline_seconds(
         candidates.pipeline.astype(float),

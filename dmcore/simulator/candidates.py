@@ -169,12 +169,28 @@ def candidates_of(gpu: GPU, model: Model, n_gpu: int) -> Candidates:
 
 
 def fits(gpu: GPU, model: Model, n_gpu: int, data: Any) -> Any:
-    """Whether weights and optimizer state of so many replicas fit in a cluster's memory."""
+    """Whether weights and optimizer state of so many replicas fit in a cluster's memory.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> fits(gpu, model, 16, np.array([1, 10**6]))
+    array([ True, False])
+    """
     return _room(gpu, model, n_gpu, data) >= 0
 
 
 def why_nothing_fits(gpu: GPU, model: Model, n_gpu: int) -> str:
-    """What keeps every split of a step from a cluster, in words."""
+    """What keeps every split of a step from a cluster, in words.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> why_nothing_fits(gpu, model, 17).split(":")[0]
+    'divisibility'
+    """
     one_replica = weight_bytes(model, 1.0, float(math.gcd(n_gpu, model.experts)))
     if not fits(gpu, model, n_gpu, 1):
         return (
@@ -336,7 +352,16 @@ def count_layouts(sizes: tuple[int, ...], degrees: Ints) -> int:
 
 
 def matmul_times(gpu: GPU, model: Model, candidates: Candidates) -> Floats:
-    """Seconds of matrix products in a step for each candidate; each distinct shard is timed once."""
+    """Seconds of matrix products in a step for each candidate; each distinct shard is timed once.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> found = candidates_of(gpu, model, 16)
+    >>> f"{matmul_times(gpu, model, found).min():.2e}"
+    '3.38e-04'
+    """
     tokens = model.batch_tokens // (candidates.data * candidates.microbatches * model.experts)
     key = candidates.shard * (tokens.max() + 1) + tokens
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
@@ -365,7 +390,16 @@ def matmul_times(gpu: GPU, model: Model, candidates: Candidates) -> Floats:
 
 
 def all_layers(model: Model, candidates: Candidates, layer: Any) -> Floats:
-    """Seconds of all MLPs of a step, from those of one layer and microbatch, for each candidate."""
+    """Seconds of all MLPs of a step, from those of one layer and microbatch, for each candidate.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> found = candidates_of(gpu, model, 16)
+    >>> bool(np.all(all_layers(model, found, 1e-6) <= 12e-6 * found.microbatches))
+    True
+    """
     seconds: Floats = value_of(
         matmul_step_time(),
         L=float(model.layers),
@@ -379,7 +413,16 @@ def all_layers(model: Model, candidates: Candidates, layer: Any) -> Floats:
 
 
 def all_attention(model: Model, candidates: Candidates, layer: Any) -> Floats:
-    """Seconds of all attention of a step, from those of one layer and microbatch, for each candidate."""
+    """Seconds of all attention of a step, from those of one layer and microbatch, for each candidate.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> gpu, model = get_gpu("H100 SXM"), Model(512, 2048, 12, 64, seq_len=16)
+    >>> found = candidates_of(gpu, model, 16)
+    >>> bool(np.all(all_attention(model, found, 1e-6) == all_layers(model, found, 1e-6)))
+    True
+    """
     seconds: Floats = value_of(
         attention_step_time(),
         L=float(model.layers),

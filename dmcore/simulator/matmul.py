@@ -70,6 +70,11 @@ def tile_rows(capacity: sp.Expr) -> sp.Expr:
 
     A tile of d1 d2 / k words is as square as fits: sqrt(k d1/d2) rows of tiles. It can be no higher
     than the matrix (at least one row), and no wider (at most k rows).
+
+    Examples
+    --------
+    >>> f"{value_of(tile_rows(sp.Integer(65536)), d_1=1024.0, d_2=2048.0, w_P=2.0):.2f}"
+    '5.66'
     """
     k = tile_count(capacity)
     return sp.Min(k, sp.Max(1, sp.sqrt(k * _D1 / _D2)))
@@ -77,7 +82,13 @@ def tile_rows(capacity: sp.Expr) -> sp.Expr:
 
 @cache
 def tile_columns(capacity: sp.Expr) -> sp.Expr:
-    """Columns of tiles, a real number: rows times columns is the number of tiles."""
+    """Columns of tiles, a real number: rows times columns is the number of tiles.
+
+    Examples
+    --------
+    >>> f"{value_of(tile_columns(sp.Integer(65536)), d_1=1024.0, d_2=2048.0, w_P=2.0):.2f}"
+    '11.31'
+    """
     return tile_count(capacity) / tile_rows(capacity)
 
 
@@ -133,19 +144,41 @@ _N_SM, _N_BLOCK = symbols("N_SM N_block")
 
 @cache
 def hbm_bytes(weight_gradient: bool = False) -> sp.Expr:
-    """Bytes between the main memory and L2, whose useful capacity is one tile."""
+    """Bytes between the main memory and L2, whose useful capacity is one tile.
+
+    Examples
+    --------
+    >>> sizes = {"d_1": 1024.0, "d_2": 1024.0, "z": 512.0, "w_P": 2.0, "w_A": 2.0}
+    >>> moved = value_of(hbm_bytes(), **sizes, **gpu_values(get_gpu('A100 SXM')))
+    >>> f"{moved / 2**20:.1f} MiB"
+    '2.0 MiB'
+    """
     return _over_boundary(_L2, sp.Integer(1), weight_gradient)
 
 
 @cache
 def l2_bytes(weight_gradient: bool = False, distributed: bool = False) -> sp.Expr:
-    """Bytes between L2 and the SMs; with distributed shared memory all SMs hold one big tile."""
+    """Bytes between L2 and the SMs; with distributed shared memory all SMs hold one big tile.
+
+    Examples
+    --------
+    >>> sizes = {"d_1": 1024.0, "d_2": 1024.0, "z": 512.0, "w_P": 2.0, "w_A": 2.0}
+    >>> moved = value_of(l2_bytes(), **sizes, **gpu_values(get_gpu('A100 SXM')))
+    >>> f"{moved / 2**20:.1f} MiB"
+    '8.9 MiB'
+    """
     return _over_boundary(_SM, _N_SM, weight_gradient, distributed)
 
 
 @cache
 def among_sms_bytes(weight_gradient: bool = False, distributed: bool = False) -> sp.Expr:
-    """Bytes between the shared memories of the SMs: none unless they are distributed."""
+    """Bytes between the shared memories of the SMs: none unless they are distributed.
+
+    Examples
+    --------
+    >>> among_sms_bytes()
+    0
+    """
     if not distributed:
         return sp.Integer(0)
     return _shared_among_tiles(_SM, weight_gradient)
@@ -153,7 +186,15 @@ def among_sms_bytes(weight_gradient: bool = False, distributed: bool = False) ->
 
 @cache
 def register_bytes(weight_gradient: bool = False) -> sp.Expr:
-    """Bytes between shared memory and the registers of the processing blocks."""
+    """Bytes between shared memory and the registers of the processing blocks.
+
+    Examples
+    --------
+    >>> sizes = {"d_1": 1024.0, "d_2": 1024.0, "z": 512.0, "w_P": 2.0, "w_A": 2.0}
+    >>> moved = value_of(register_bytes(), **sizes, **gpu_values(get_gpu('A100 SXM')))
+    >>> f"{moved / 2**20:.1f} MiB"
+    '18.7 MiB'
+    """
     return _over_boundary(_REGISTERS, _N_BLOCK, weight_gradient)
 
 
@@ -203,7 +244,14 @@ def matmul_time_parts(
 
 @cache
 def time_expression(weight_gradient: bool = False, distributed: bool = False) -> sp.Expr:
-    """Seconds of one matrix product: the slowest of what overlaps, and the latency."""
+    """Seconds of one matrix product: the slowest of what overlaps, and the latency.
+
+    Examples
+    --------
+    >>> sizes = {"d_1": 1024.0, "d_2": 1024.0, "z": 512.0, "w_P": 2.0, "w_A": 2.0}
+    >>> f"{value_of(time_expression(), **sizes, **gpu_values(get_gpu('A100 SXM'))):.2e}"
+    '8.55e-06'
+    """
     *overlapping, latency = matmul_time_parts(weight_gradient, distributed).values()
     # comparing the parts symbolically takes SymPy a second, and none is always the largest
     return sp.Max(*overlapping, evaluate=False) + latency

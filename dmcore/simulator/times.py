@@ -159,6 +159,12 @@ def layer_seconds(
     """Seconds of the matrix products of one MLP on shards of ds x fs; floats or arrays.
 
     Six of them, and two more with each further forward pass.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> f"{layer_seconds(get_gpu('H100 SXM'), 4096.0, 16384.0, 512.0, Words.of(2)):.2e}"
+    '6.43e-04'
     """
     rows, columns = np.stack([ds, fs]), np.stack([fs, ds])
     total = sum(
@@ -177,7 +183,15 @@ def _projections(ds: Any, hs: Any, forward_passes: int) -> Iterator[tuple[int, A
 
 
 def score_seconds(gpu: GPU, model: Model, tensor_parallel: Any, tokens: Any) -> Any:
-    """Seconds of the arithmetic of scores in one layer, at the useful rate, split by heads."""
+    """Seconds of the arithmetic of scores in one layer, at the useful rate, split by heads.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> model = Model(4096, 16384, 32, 256, extras=Extras(attention=True))
+    >>> f"{score_seconds(get_gpu('H100 SXM'), model, 8, 4096):.2e}"
+    '3.72e-05'
+    """
     macs = model.count(attention.score_macs()) * (model.extras.score_passes + 2)
     return FLOP_PER_MAC * macs * tokens / (tensor_parallel * gpu.useful_flop_per_s)
 
@@ -185,7 +199,15 @@ def score_seconds(gpu: GPU, model: Model, tensor_parallel: Any, tokens: Any) -> 
 def attention_seconds(
     gpu: GPU, model: Model, slices_of_d: Any, slices_of_f: Any, tokens: Any
 ) -> Any:
-    """Seconds of one layer's attention on one microbatch; degrees and tokens are floats or arrays."""
+    """Seconds of one layer's attention on one microbatch; degrees and tokens are floats or arrays.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> model = Model(4096, 16384, 32, 256, extras=Extras(attention=True))
+    >>> f"{attention_seconds(get_gpu('H100 SXM'), model, 1.0, 8.0, 4096.0):.2e}"
+    '3.71e-04'
+    """
     ds, hs = model.d_model / slices_of_d, model.d_model / slices_of_f
     projections = sum(
         count * matmul_seconds(gpu, d1, d2, tokens, model.words, gradient)
@@ -198,7 +220,13 @@ def attention_seconds(
 def layer_products(
     model: Model, parallelism: Parallelism
 ) -> Iterator[tuple[float, float, float, float, bool]]:
-    """Products of a layer and microbatch on one GPU: count, sides, tokens, whether of a gradient."""
+    """Products of a layer and microbatch on one GPU: count, sides, tokens, whether of a gradient.
+
+    Examples
+    --------
+    >>> list(layer_products(Model(4096, 16384, 32, 256), Parallelism(slices_of_f=(8,))))[0]
+    (2.0, 4096, 2048, 524288, False)
+    """
     ds, fs, tokens = shard(model, parallelism)
     passes = model.extras.forward_passes
     experts = model.experts / parallelism.expert_parallel
@@ -213,7 +241,13 @@ def layer_products(
 
 
 def attention_tokens(model: Model, parallelism: Parallelism) -> float:
-    """Tokens of a microbatch on a GPU, of all its experts together."""
+    """Tokens of a microbatch on a GPU, of all its experts together.
+
+    Examples
+    --------
+    >>> attention_tokens(Model(4096, 16384, 32, 256), Parallelism(microbatches=4))
+    131072.0
+    """
     groups = parallelism.data_parallel * parallelism.expert_parallel * parallelism.microbatches
     return model.batch_tokens / groups
 
@@ -238,7 +272,14 @@ def weight_bytes(model: Model, data: Any, expert: Any) -> Any:
 def activation_bytes(
     model: Model, stages: Any, microbatches: Any, interleaving: Any, zero_bubble: Any
 ) -> Any:
-    """Bytes of activations in a cluster, 0 if they are not counted; floats or arrays."""
+    """Bytes of activations in a cluster, 0 if they are not counted; floats or arrays.
+
+    Examples
+    --------
+    >>> model = Model(4096, 16384, 32, 256, extras=Extras(activation_memory="full"))
+    >>> f"{activation_bytes(model, 4.0, 8.0, 1.0, False):.3g}"
+    '7.22e+11'
+    """
     if model.extras.activation_memory is None:
         return 0.0
     kept, again = model.activation_words
@@ -284,7 +325,17 @@ def pipeline_seconds(
     latency: Array,
     zero_bubble_latency: bool,
 ) -> Array:
-    """Seconds of one pass over the batch for each candidate."""
+    """Seconds of one pass over the batch for each candidate.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> pipeline_seconds(
+    ...     4 * one, 4 * one, one, one < 0, matmul=one, bandwidth=0 * one, latency=0 * one,
+    ...     zero_bubble_latency=False,
+    ... )
+    array([1.75])
+    """
     values = {
         "N_PP": stages,
         "K": microbatches,
@@ -311,7 +362,18 @@ def step_seconds(
     matmul: Array,
     zero_bubble_latency: bool,
 ) -> tuple[Array, Traffic]:
-    """Seconds of a step and of its traffic, for each candidate; degrees are (levels, candidates)."""
+    """Seconds of a step and of its traffic, for each candidate; degrees are (levels, candidates).
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.traffic import load_of
+    >>> one = np.ones((2, 1))
+    >>> degrees = dict.fromkeys(("data", "slices_of_d", "slices_of_f", "pipeline", "expert"), one)
+    >>> load = load_of(Model(4096, 16384, 32, 256))
+    >>> step_seconds(get_gpu("H100 SXM"), load, 1.0, degrees, one[0], one[0], one[0] < 0, one[0], False)[0]
+    array([1.])
+    """
     moved = traffic(gpu, load, n_gpu, interleaving=interleaving, **degrees)
     pipeline = pipeline_seconds(
         np.prod(degrees["pipeline"], axis=0),

@@ -72,6 +72,11 @@ def hand_overs_with_experts() -> sp.Expr:
 
     ``n_out`` of the L - 1 are those of the pipeline; at the others the share ``s_out`` of the tokens
     has its expert outside.
+
+    Examples
+    --------
+    >>> hand_overs_with_experts()
+    n_out + s_out*(L - n_out - 1)
     """
     L, n_out, s_out = symbols("L n_out s_out")
     return n_out + (L - 1 - n_out) * s_out
@@ -82,6 +87,11 @@ def hand_over_time() -> sp.Expr:
     """Seconds in which u numbers are handed over at a level, and as many come back.
 
     All GPUs share the work. The bandwidth ``beta`` of each counts both directions: half of it sends.
+
+    Examples
+    --------
+    >>> hand_over_time()
+    4*u*w/(N_GPU*beta)
     """
     u, w, N_GPU, beta = symbols("u w N_GPU beta")
     return 2 * u * w / (N_GPU * beta / 2)
@@ -89,7 +99,13 @@ def hand_over_time() -> sp.Expr:
 
 @cache
 def hand_over_latency() -> sp.Expr:
-    """Seconds of waiting for so many hand-overs in a row, there and back."""
+    """Seconds of waiting for so many hand-overs in a row, there and back.
+
+    Examples
+    --------
+    >>> hand_over_latency()
+    2*ell_hop*n_hand
+    """
     n_hand, hop = symbols("n_hand ell_hop")
     return 2 * n_hand * hop
 
@@ -211,6 +227,17 @@ def hand_overs(
     """Numbers that each level hands over one way in a step, and hand-overs in a row.
 
     Each for tensor, point-to-point and data traffic.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.split import DEGREES
+    >>> load = load_of(Model(512, 2048, 12, 64))
+    >>> degrees = dict.fromkeys(DEGREES, np.ones((2, 1))) | {"interleaving": np.ones(1)}
+    >>> degrees["data"] = np.array([[8.0], [1.0]])
+    >>> numbers, in_a_row = hand_overs(load, **degrees)
+    >>> [passed.ravel().tolist() for passed in numbers]
+    [[0.0, 0.0], [0.0, 0.0], [176160768.0, 0.0]]
     """
 
     def carried(leaving: Array) -> Array:
@@ -240,7 +267,18 @@ def hand_overs(
 def traffic_by_level(
     gpu: GPU, load: TrafficLoad, n_gpu: float | Array, *, interleaving: Array, **degrees: Array
 ) -> Traffic:
-    """Seconds of each kind of traffic at each level, ``(levels, candidates)``. Checks nothing."""
+    """Seconds of each kind of traffic at each level, ``(levels, candidates)``. Checks nothing.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.split import DEGREES
+    >>> load = load_of(Model(512, 2048, 12, 64))
+    >>> degrees = dict.fromkeys(DEGREES, np.ones((2, 1))) | {"interleaving": np.ones(1)}
+    >>> degrees["data"] = np.array([[8.0], [1.0]])
+    >>> traffic_by_level(get_gpu("H100 SXM"), load, 8.0, **degrees).data_bandwidth_s.shape
+    (2, 1)
+    """
     words, in_a_row = hand_overs(load, interleaving=interleaving, **degrees)
     network = {"N_GPU": n_gpu, "beta": _column(gpu, "bytes_per_s")}
     tensor, passed, gradients = (
@@ -257,7 +295,18 @@ def traffic_by_level(
 def traffic(
     gpu: GPU, load: TrafficLoad, n_gpu: float | Array, *, interleaving: Array, **degrees: Array
 ) -> Traffic:
-    """Seconds of each kind of traffic in one step, over all levels; degrees by name. Checks nothing."""
+    """Seconds of each kind of traffic in one step, over all levels; degrees by name. Checks nothing.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.split import DEGREES
+    >>> load = load_of(Model(512, 2048, 12, 64))
+    >>> degrees = dict.fromkeys(DEGREES, np.ones((2, 1))) | {"interleaving": np.ones(1)}
+    >>> degrees["data"] = np.array([[8.0], [1.0]])
+    >>> traffic(get_gpu("H100 SXM"), load, 8.0, **degrees).data_bandwidth_s.shape
+    (1,)
+    """
     by_level = traffic_by_level(gpu, load, n_gpu, interleaving=interleaving, **degrees)
     return by_level.over_all_levels()
 

@@ -317,7 +317,13 @@ def anchor_effect(gpu: GPU | str, alpha: float) -> tuple[float, float]:
 
 
 def run_of(gpu: GPU | str, correction: Correction = BASELINE) -> Sweep:
-    """The dense sweep of a GPU with a correction."""
+    """The dense sweep of a GPU with a correction.
+
+    Examples
+    --------
+    >>> run_of("H100 SXM").gpu.name
+    'H100 SXM'
+    """
     # Without extras the length of a sequence changes nothing.
     return swept(correction if correction.changes_simulator else BASELINE, gpu, D_MODELS)
 
@@ -331,6 +337,11 @@ def memory_shares(found: Sweep, kept: str = "full") -> NDArray[np.float64]:
     ------
     ValueError
         If ``kept`` is no kind of activation memory.
+
+    Examples
+    --------
+    >>> bool(memory_shares(run_of("H100 SXM"))[0] > 1)
+    True
     """
     shares = []
     for step in found.steps:
@@ -377,5 +388,10 @@ def headline(gpu: GPU | str, correction: Correction = BASELINE) -> Outcome:
     """What becomes of a GPU, dense models, with a correction.
 
     Work done twice is allowed for: with layers computed again linear scaling ends at 0.8 of three quarters.
+
+    Examples
+    --------
+    >>> f"{headline('H100 SXM').linear_flop:.2e}"
+    '8.65e+28'
     """
     return Outcome(correction, run_of(gpu, correction), gpu)

@@ -268,7 +268,13 @@ class Response:
 def response(
     lever: str, gpu: GPU | str = "H100 SXM", factors: tuple[float, ...] = FACTORS
 ) -> Response:
-    """Sweeps with a lever at several factors."""
+    """Sweeps with a lever at several factors.
+
+    Examples
+    --------
+    >>> f"{response('network', factors=(1.0, 2.0)).gain(2.0):.1f} decades"
+    '0.9 decades'
+    """
     check_choice("lever", lever, LEVERS)
     check_positive("factors", factors, finite=True)
     sweeps = [swept(LEVERS[lever].at(factor), gpu, FROM_2048) for factor in factors]
@@ -285,13 +291,26 @@ BATCH_EXPONENT = (-0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06)
 
 
 def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float, float], ...]:
-    """(change of alpha, log10 of the end of linear scaling in FLOP), from sweeps of the simulator."""
+    """(change of alpha, log10 of the end of linear scaling in FLOP), from sweeps of the simulator.
+
+    Examples
+    --------
+    >>> [change for change, _ in response_to_batch_exponent()][:3]
+    [-0.06, -0.04, -0.02]
+    """
     laws = {by: Change(f"exponent {by:+g}", batch=_batch_law(1.0, by)) for by in BATCH_EXPONENT}
     return tuple((by, _log(swept(law, gpu, FROM_2048).end.flop)) for by, law in laws.items())
 
 
 def table_of_responses(responses: Sequence[Response]) -> Table:
-    """The closed form's power, and the simulator's gains in decades at some factors and mean powers."""
+    """The closed form's power, and the simulator's gains in decades at some factors and mean powers.
+
+    Examples
+    --------
+    >>> found = Response("HBM", FACTORS, (28.0,) * len(FACTORS), (31.0,) * len(FACTORS))
+    >>> len(table_of_responses([found]).rows)
+    1
+    """
     factors = (0.1, 0.5, 2.0, 10.0)
     head = ("", "power", *(f"× {factor:g}" for factor in factors), "power below 1", "above 1")
     rows = [

@@ -59,5 +59,11 @@ def changes() -> tuple[Change, ...]:
 
 
 def outcomes() -> tuple[Outcome, ...]:
-    """What becomes of each of the :func:`changes` on the H100."""
+    """What becomes of each of the :func:`changes` on the H100.
+
+    Examples
+    --------
+    >>> [outcome.change.name for outcome in outcomes()][0]
+    'as it is'
+    """
     return tuple(Outcome(change, swept(change)) for change in changes())
