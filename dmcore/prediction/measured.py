@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -210,28 +210,6 @@ def _places(values: Column) -> Column:
     places = np.empty(len(values))
     places[np.argsort(values, kind="stable")] = np.arange(len(values))
     return np.array([places[values == value].mean() for value in values])
-
-
-def by_group(
-    runs: Measured, rate: Column, name_of: Callable[[Mapping[str, str]], str]
-) -> dict[str, tuple[int, float, float]]:
-    """Rows, median of predicted over measured, and mean error, of all rows of one name.
-
-    Examples
-    --------
-    >>> runs = measured()
-    >>> by_group(runs, runs.rate, lambda row: row["family"])["dense"]
-    (522, 1.0, 0.0)
-    """
-    names = np.array([name_of(row) for row in runs.cells])
-    return {
-        str(name): (
-            int((names == name).sum()),
-            float(np.median((rate / runs.rate)[names == name])),
-            float(np.mean(np.abs(runs.rate / rate - 1)[names == name])),
-        )
-        for name in np.unique(names)
-    }
 
 
 def expected(runs: Measured) -> Column:

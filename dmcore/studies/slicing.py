@@ -16,11 +16,10 @@ from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks import network
 from dmcore.simulator import traffic
 
-__all__ = ["WHOLE", "Part", "Share", "Slicing", "words_by_way"]
+__all__ = ["Part", "Share", "Slicing", "words_by_way"]
 
 #: Start and end of a part, as shares of the whole.
 Part = tuple[Fraction, Fraction]
-WHOLE: Part = (Fraction(0), Fraction(1))
 
 
 @dataclass(frozen=True)
