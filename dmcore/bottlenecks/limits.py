@@ -437,10 +437,5 @@ def latency_limit(
         "T_0": reference_compute,
         "r": tokens_per_parameter,
     }
-    check_arguments(
-        alpha,
-        duration_s=duration_s,
-        latency_s=latency_s,
-        **laws,
-    )
+    check_arguments(alpha, duration_s=duration_s, latency_s=latency_s, **laws)
     return FLOP_PER_MAC * evaluate(latency_macs(), alpha=alpha, t=duration_s, ell=latency_s, **laws)

@@ -25,7 +25,7 @@ from dmcore.show.grid import Column, GridFigure, Runs, column_data
 from dmcore.show.page import control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
 from dmcore.simulator import pipeline, traffic
-from dmcore.simulator.deadline import FACTORS, LEAST_UTILIZATION, TOO_LONG
+from dmcore.simulator.deadline import FACTORS, TOO_LONG
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
 from dmcore.simulator.search import MIN_UTILIZATION
@@ -257,7 +257,7 @@ def laws_data() -> dict[str, Any]:
         "linearScaling": LINEAR_SCALING,
         "factors": list(FACTORS),
         "tooLong": list(TOO_LONG),
-        "leastUtilization": LEAST_UTILIZATION,
+        "leastUtilization": MIN_UTILIZATION,
         "monthSeconds": MONTH_S,
         "productsInLayer": products_in_mlp(Extras()),
         "planning": {"fine": FINE, "coarse": COARSE, "odd": list(ODD)},

@@ -25,7 +25,6 @@ from dmcore.simulator.search import MIN_UTILIZATION, least_seconds
 
 __all__ = [
     "FACTORS",
-    "LEAST_UTILIZATION",
     "OTHER_FACTORS",
     "TOO_LONG",
     "utilization_at_deadline",
@@ -37,8 +36,6 @@ FACTORS: tuple[int, ...] = (1, 3, 5, 7, 9)
 #: or, to see what hangs on that choice, with one of these.
 OTHER_FACTORS: tuple[tuple[int, ...], ...] = ((1,), (1, 3), tuple(range(1, 32, 2)))
 
-#: Below this utilization no larger cluster is tried.
-LEAST_UTILIZATION = MIN_UTILIZATION
 #: The slower of the two clusters is looked for among those that take this many times too long at most, at
 #: last among all.
 TOO_LONG = (1.15, 1.6, 4.0)
@@ -126,7 +123,7 @@ def utilizations_at_deadline(
         # No smaller cluster ends in that time at the useful rate.
         smallest = peak_s / gpu.efficiency / max(late_s - floor_s, 1e-300)
         for n_gpu in sizes[bisect_left(sizes, smallest) :]:
-            if peak_s / n_gpu < LEAST_UTILIZATION * floor_s:
+            if peak_s / n_gpu < MIN_UTILIZATION * floor_s:
                 break
             seconds = run_s(n_gpu, late_s)
             if seconds <= deadline_s:

@@ -367,9 +367,10 @@ def step_seconds(
     Examples
     --------
     >>> from dmcore.hardware.catalog import get_gpu
+    >>> from dmcore.simulator.split import DEGREES
     >>> from dmcore.simulator.traffic import load_of
     >>> one = np.ones((2, 1))
-    >>> degrees = dict.fromkeys(("data", "slices_of_d", "slices_of_f", "pipeline", "expert"), one)
+    >>> degrees = dict.fromkeys(DEGREES, one)
     >>> load = load_of(Model(4096, 16384, 32, 256))
     >>> step_seconds(get_gpu("H100 SXM"), load, 1.0, degrees, one[0], one[0], one[0] < 0, one[0], False)[0]
     array([1.])

@@ -321,8 +321,8 @@ def run_of(gpu: GPU | str, correction: Correction = BASELINE) -> Sweep:
 
     Examples
     --------
-    >>> run_of("H100 SXM").gpu.name
-    'H100 SXM'
+    >>> run_of("H100 SXM", CORRECTIONS[0]).steps[0].zero_bubble_latency
+    True
     """
     # Without extras the length of a sequence changes nothing.
     return swept(correction if correction.changes_simulator else BASELINE, gpu, D_MODELS)
