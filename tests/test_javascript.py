@@ -19,7 +19,6 @@ from chapter_explorers import explorers
 import dmcore
 from dmcore.algebra.derivation import Derivation
 from dmcore.algebra.expressions import compiled, javascript
-from dmcore.algebra.numbers import readable
 from dmcore.show.explorer import Explorer, Slider
 
 LIVE = Path(__file__).parents[1] / "book" / "_live"
@@ -227,18 +226,3 @@ def test_what_javascript_lacks(expr):
 def test_names_that_javascript_lacks(name):
     with pytest.raises(ValueError, match="symbols that JavaScript can name"):
         javascript(2 * sp.Symbol(name))
-
-
-def test_numbers_read_as_in_python():
-    values = [0, 1, 12345.678, 999.96, 0.0012345, 9.9999e-4, 1e6, 2.345e28, 999999.6, np.inf, 0.5]
-    program = f"""
-        import {{ readable }} from {json.dumps((LIVE / "numbers.js").as_uri())};
-        const values = {json.dumps(values).replace("Infinity", "1e999")};
-        const texts = values.flatMap((value) => [1, 3, 4].map((digits) => readable(value, digits)));
-        console.log(JSON.stringify(texts));
-    """
-    done = subprocess.run(
-        [node(), "--input-type=module", "-e", program], capture_output=True, text=True, check=True
-    )
-    theirs = [text.replace("\u00a0", " ") for text in json.loads(done.stdout)]
-    assert theirs == [readable(value, digits) for value in values for digits in (1, 3, 4)]

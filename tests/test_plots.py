@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dmcore.algebra.numbers import power_of_ten, readable
+from dmcore.algebra.numbers import power_of_ten
 from dmcore.chapters.memory_bandwidth import nanobatch_explorer, rooflines
 from dmcore.show import plots
 
@@ -58,24 +58,6 @@ def test_drawing_leaves_the_readers_own_style_alone():
     before = dict(mpl.rcParams)
     rooflines()
     assert dict(mpl.rcParams) == before
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (590.35, "590"),
-        (0.0123, "0.0123"),
-        (1.924e28, "1.92 × 10²⁸"),
-        (9.999e27, "1.00 × 10²⁸"),
-        (12288, "12\N{NARROW NO-BREAK SPACE}300"),
-        (0, "0"),
-        (float("inf"), "∞"),
-        (9e-6, "9.00 × 10⁻⁶"),
-        (-250.0, "-250"),
-    ],
-)
-def test_numbers_read_well(value, text):
-    assert readable(value) == text
 
 
 def test_powers_of_ten():

@@ -36,7 +36,13 @@ export const read = (name) => all().get(name);
  * @param {string} name
  * @param {URLSearchParams} settings
  */
-export const fragment = (name, settings) => `#${name}?${settings}`;
+export const fragment = (name, settings) => `#${written(name, settings)}`;
+
+/**
+ * @param {string} name
+ * @param {URLSearchParams} settings
+ */
+const written = (name, settings) => `${encodeURIComponent(name)}?${settings}`;
 
 /**
  * The settings that were not taken, in words.
@@ -55,7 +61,7 @@ export function write(name, settings) {
   const kept = all();
   if (settings.size) kept.set(name, settings);
   else if (!kept.delete(name)) return;
-  const hash = [...kept].map(([key, value]) => `${key}?${value}`).join(";");
+  const hash = [...kept].map(([key, value]) => written(key, value)).join(";");
   try {
     history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
   } catch {

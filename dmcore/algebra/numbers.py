@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Context
 
 __all__ = ["EQUAL", "largest", "power_of_ten", "readable", "superscript"]
 
@@ -60,11 +61,10 @@ def readable(value: float, digits: int = 3) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    exponent = math.floor(math.log10(abs(value)))
-    mantissa = round(value / 10.0**exponent, digits - 1)
-    if abs(mantissa) >= 10:
-        mantissa, exponent = mantissa / 10, exponent + 1
+    # Halves go up, as in the page's script, which writes the same.
+    rounded = Context(prec=digits, rounding=ROUND_HALF_UP).create_decimal_from_float(abs(value))
+    sign, exponent = "−" if value < 0 else "", rounded.adjusted()
     if -3 <= exponent < 6:
-        text = f"{mantissa * 10.0**exponent:,.{max(0, digits - 1 - exponent)}f}"
-        return text.replace(",", "\N{NARROW NO-BREAK SPACE}")  # keeps thousands on one line
-    return f"{mantissa:.{digits - 1}f} × {power_of_ten(exponent)}"
+        text = f"{rounded:,.{max(0, digits - 1 - exponent)}f}"
+        return sign + text.replace(",", "\N{NARROW NO-BREAK SPACE}")  # keeps thousands on one line
+    return f"{sign}{rounded.scaleb(-exponent):.{digits - 1}f} × {power_of_ten(exponent)}"

@@ -65,7 +65,7 @@ class End:
 
     Examples
     --------
-    >>> str(End(8.65e28, 8.65e28, 1.66e29, "at the deadline"))
+    >>> str(End(8.66e28, 8.66e28, 1.66e29, "at the deadline"))
     '8.7 × 10²⁸ FLOP (8.7 × 10²⁸ to 1.7 × 10²⁹)'
     """
 
