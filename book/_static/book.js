@@ -49,6 +49,12 @@ addEventListener("DOMContentLoaded", () => {
   addEventListener("toggle", ({ target }) => target instanceof Element && watch(target), true);
 });
 
+// A solution's button says which solution it opens.
+addEventListener("DOMContentLoaded", () => {
+  for (const button of document.querySelectorAll(".toggle-button"))
+    button.ariaLabel = (button.parentElement?.textContent ?? "").trim();
+});
+
 // A page opened as a file may not save another file, so there the script beside a notebook hands over
 // its text (book/_ext/amend.py), and what is saved is a copy.
 if (location.protocol === "file:") {
