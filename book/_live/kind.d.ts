@@ -30,8 +30,10 @@ export interface Kind {
   buttons?: HTMLElement[];
   /** Draw what the controls say; `moved` is the slider under the reader's hand, which knows. */
   draw: (moved: Moved) => void;
-  /** What is shown, in words. */
-  words: () => string;
+  /** What is shown, in words: a text for each number, the ones to hear first before the others. */
+  words: () => string[];
+  /** What there is to say instead, while the numbers are not those of the settings. */
+  instead?: () => string;
   /** Say in words what the picture shows. */
   describe: (words: string) => void;
   /** The settings that differ from the start, for the address. */

@@ -7,6 +7,7 @@ import { fragment, read, write } from "./address.js";
 import { cluster } from "./cluster/cluster.js";
 import { expressions } from "./expressions.js";
 import { grid } from "./grid.js";
+import { spoken } from "./numbers.js";
 import { element } from "./page/element.js";
 import { copy } from "./page/hand_over.js";
 import { tableView } from "./page/table.js";
@@ -15,6 +16,8 @@ import { tableView } from "./page/table.js";
 /** @import { FigureSpec } from "./spec.d.ts" */
 
 const SETTLED_MS = 400;
+/** Of what a change has changed, this much is spoken; the rest stands beside the picture. */
+const NEWS = 6;
 
 /**
  * @param {FigureSpec} spec
@@ -50,13 +53,15 @@ function mount(figure) {
   const title = element("p", { class: "dm-title", id: id("title") }, spec.title);
   const reading = element("p", { class: "dm-reading" });
   const status = element("p", { class: "dm-status", role: "status" });
-  const spoken = element("p", { class: "dm-hidden", role: "status" });
+  const said = element("p", { class: "dm-hidden", role: "status" });
   const live = element("div", { class: "dm-running" }, title, stage);
   // Already in the page, so that its width and font are known to what draws in it.
   figure.append(live);
 
   let frameAsked = 0;
   let settling = 0;
+  /** @type {string[]} */
+  let told = [];
   /** @type {Moved} */
   let moved;
   /** @type {Frame} */
@@ -92,11 +97,17 @@ function mount(figure) {
    * @param {boolean} first
    */
   function settle(first) {
-    const words = kind.words();
-    kind.describe(`${spec.alt.replace(/\.$/, "")}. ${words}`);
-    if (first) return;
-    spoken.textContent = words;
-    write(spec.name, kind.settings());
+    if (!first) write(spec.name, kind.settings());
+    const instead = kind.instead?.();
+    if (instead) {
+      said.textContent = instead;
+      return;
+    }
+    const words = kind.words().map((part) => spoken(part).replace(/\.$/, ""));
+    kind.describe([spoken(spec.alt).replace(/\.$/, ""), ...words].join(". "));
+    const news = words.filter((part) => !told.includes(part)).slice(0, NEWS);
+    told = words;
+    if (!first) said.textContent = news.join(". ");
   }
 
   const reset = element(
@@ -129,7 +140,7 @@ function mount(figure) {
     element("div", { class: "dm-controls", role: "group", "aria-label": "Settings" }, ...kind.rows),
     element("div", { class: "dm-buttons" }, reset, link, ...(kind.buttons ?? []), status),
     table.details,
-    spoken,
+    said,
   );
   figure.setAttribute("role", "group");
   figure.setAttribute("aria-labelledby", title.id);

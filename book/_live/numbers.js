@@ -3,12 +3,20 @@
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const NARROW = "\u202f";
 const TIMES = "\u00a0×\u00a0"; // a number stays on its line
+const SUPERSCRIPT = /[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+/g;
 
 /**
  * @param {number} number a whole one
  */
 export const superscript = (number) =>
   String(number).replace(/[0-9-]/g, (sign) => (sign === "-" ? "⁻" : RAISED[Number(sign)]));
+
+/**
+ * The digits of a superscript on the line.
+ * @param {string} raised
+ */
+const lowered = (raised) =>
+  [...raised].map((sign) => (sign === "⁻" ? "-" : RAISED.indexOf(sign))).join("");
 
 /** @param {number} value */
 const whole = (value) => grouped(String(value).replace("-", "−"));
@@ -52,6 +60,17 @@ export const short = (value) =>
     .replace(/^(−?)1\s×\s/, "$1");
 
 /**
+ * A text as a screen reader should hear it: powers in words, and thousands without gaps.
+ * @param {string} text
+ */
+export const spoken = (text) =>
+  text
+    .replaceAll(TIMES, " times ")
+    .replace(SUPERSCRIPT, (raised) => ` to the ${lowered(raised).replace("-", "minus ")}`)
+    .replace(/(?<=\d)\u202f(?=\d)/g, "")
+    .replaceAll("\u00a0", " ");
+
+/**
  * The number that a text means, such as 1e27, 3.2 × 10^12, 10²⁸, 12 288, 1/6; NaN if none.
  * @param {string} text
  */
@@ -61,11 +80,7 @@ export function parse(text, unit = "") {
   plain = plain
     .replace(/[\s\u202f_]/g, "")
     .replace(/−/g, "-")
-    .replace(
-      /[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+/g,
-      (raised) =>
-        "^" + [...raised].map((sign) => (sign === "⁻" ? "-" : RAISED.indexOf(sign))).join(""),
-    )
+    .replace(SUPERSCRIPT, (raised) => `^${lowered(raised)}`)
     .replace(/(?:[×x*]10|(?<![\d.,])10)\^/i, (found) => (found.startsWith("10") ? "1e" : "e"));
   plain = /^-?\d{1,3}(,\d{3})+(\.|$)/.test(plain)
     ? plain.replace(/,/g, "")

@@ -216,10 +216,8 @@ export function cluster(spec, frame) {
       own.draw(moved);
       kept.draw();
     },
-    words() {
-      if (failure) return "The simulation failed.";
-      return growing ? "Simulating." : `${name()}. ${view.words()} ${own.words()}`;
-    },
+    words: () => [name(), ...view.words(), ...own.words()],
+    instead: () => (failure ? "The simulation failed." : growing ? "Simulating." : ""),
     describe: view.describe,
     settings: () => own.keep(view.keep(controls.settings())),
     reset() {

@@ -100,7 +100,7 @@ export function ownCluster(spec, frame, model, settings) {
       words.textContent = told;
       list.show(values());
     },
-    words: () => `${spec.title} ${told || list.words(values())}`,
+    words: () => [`${spec.title} ${told || list.words(values()).join(". ")}`],
     /** @param {URLSearchParams} kept */
     keep(kept) {
       if (gpus !== atStart) kept.set("gpus", String(gpus));

@@ -33,11 +33,9 @@ export function readoutList(readouts) {
       }),
     /** @param {(number | string)[]} values */
     words: (values) =>
-      readouts
-        .map(({ label, unit }, index) => {
-          const value = values[index];
-          return `${label}: ${withUnit(typeof value === "number" ? shown(value) : value, unit)}`;
-        })
-        .join(". "),
+      readouts.map(({ label, unit }, index) => {
+        const value = values[index];
+        return `${label}: ${withUnit(typeof value === "number" ? shown(value) : value, unit)}`;
+      }),
   };
 }

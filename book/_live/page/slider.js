@@ -1,6 +1,6 @@
 // A slider with a field to type in.
 
-import { parse, short, shown } from "../numbers.js";
+import { parse, short, shown, spoken } from "../numbers.js";
 import { quantity } from "../quantities.js";
 import { element } from "./element.js";
 import { clamp } from "./range.js";
@@ -86,7 +86,7 @@ export function sliderRow(spec, id, change) {
     autocomplete: "off",
     spellcheck: "false",
     enterkeyhint: "done",
-    "aria-label": withUnit(`${label}, typed${unit ? " in" : ""}`, unit),
+    "aria-label": withUnit(`${capital(label)}, typed${unit ? " in" : ""}`, unit),
     "aria-describedby": help.id,
     focus: () => {
       field.value = String(round(current));
@@ -128,7 +128,7 @@ export function sliderRow(spec, id, change) {
     current = value;
     range.value = String(Math.min(scale.place(value), scale.steps)); // a preset's may be infinite
     range.dataset.value = String(value);
-    range.setAttribute("aria-valuetext", withUnit(written(value), unit));
+    range.setAttribute("aria-valuetext", spoken(withUnit(written(value), unit)));
     if (document.activeElement !== field) field.value = written(value);
   }
 

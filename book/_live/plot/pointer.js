@@ -1,5 +1,6 @@
 // Reading values off a picture: with the pointer, or with the keyboard.
 
+import { spoken } from "../numbers.js";
 import { clamp } from "../page/range.js";
 import { element } from "../page/element.js";
 
@@ -24,7 +25,13 @@ export function followPointer(node, shareAt, report, pick) {
   for (const kind of ["pointermove", "pointerdown"]) {
     node.addEventListener(kind, (event) => report(share(event)));
   }
-  node.addEventListener("pointerleave", () => report(undefined));
+  // A finger covers what it points at: what it read stays until it comes down elsewhere.
+  node.addEventListener("pointerleave", (event) => {
+    if (/** @type {PointerEvent} */ (event).pointerType !== "touch") report(undefined);
+  });
+  addEventListener("pointerdown", ({ target }) => {
+    if (!(target instanceof Node && node.contains(target))) report(undefined);
+  });
   if (!pick) return;
   node.addEventListener("click", (event) => {
     const at = share(event);
@@ -38,7 +45,8 @@ export function followPointer(node, shareAt, report, pick) {
  * @param {(share: Share) => string} report what stands there, in words
  */
 export function keyboardReader(label, report) {
-  const tell = () => reader.setAttribute("aria-valuetext", report(Number(reader.value) / 100));
+  const tell = () =>
+    reader.setAttribute("aria-valuetext", spoken(report(Number(reader.value) / 100)));
   const reader = element("input", {
     type: "range",
     class: "dm-reader",

@@ -1,5 +1,6 @@
 // Columns of runs stacked below the figure: such as degrees of parallelism.
 
+import { shown } from "../numbers.js";
 import { color } from "../plot/color.js";
 import { Plot } from "../plot/plot.js";
 
@@ -23,7 +24,16 @@ export function stack(mix, columns, x, frame) {
   const plot = new Plot(frame.stage, frame.id("mix"), x, y, shape);
   return {
     plot,
-    describe: () => plot.describe(`${title}. ${alt}`),
+    /**
+     * @param {Series} series
+     * @param {number} row the run that is shown; -1 for none
+     */
+    describe(series, row) {
+      const read = parts.map(
+        (part) => `${columns[part].label} ${shown(Number(series.columns[part][row]))}`,
+      );
+      plot.describe(`${title}. ${alt}${row < 0 ? "" : `. Of the run shown: ${read.join(", ")}`}`);
+    },
     /**
      * Draw runs at their places on the x axis, with a rule at one of them.
      * @param {Series} series

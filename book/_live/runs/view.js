@@ -180,12 +180,12 @@ export function runsView(spec, frame, { current, settings }) {
     words() {
       const series = current();
       const read = found(series, nearest(series, wanted));
-      return [whole.words(ends(series)), words.textContent, run.words(read)].join(". ");
+      return [words.textContent ?? "", ...whole.words(ends(series)), ...run.words(read)];
     },
     /** @param {string} text */
     describe(text) {
       plot.describe(text);
-      stacked?.describe();
+      stacked?.describe(current(), nearest(current(), wanted));
     },
     /** @param {URLSearchParams} kept */
     keep(kept) {
