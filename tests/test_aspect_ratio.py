@@ -87,7 +87,7 @@ def test_exact_limit_is_where_needed_and_busy_nodes_are_as_many() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ratio": 0.0}, "ratio must be positive"),
+        ({"ratio": 0.0}, "ratio must be from 1e-6 to 1e6"),
         ({"gpu": "H100 SXM Infinite Network and LL"}, "finite network"),
         ({"gpu": "H200"}, "gpu must be"),
     ],

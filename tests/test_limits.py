@@ -410,9 +410,9 @@ def test_alpha_of_a_half_and_more_is_refused(alpha) -> None:
 
 @pytest.mark.parametrize("t", [0, -1.0, math.nan, math.inf, [1e6, -1e6]])
 def test_durations_that_are_none_are_refused(t) -> None:
-    with pytest.raises(ValueError, match="duration_s must be positive"):
+    with pytest.raises(ValueError, match="duration_s must be"):
         limits.critical_compute("H100 SXM", duration_s=t)
-    with pytest.raises(ValueError, match="duration_s must be positive"):
+    with pytest.raises(ValueError, match="duration_s must be"):
         limits.latency_limit(duration_s=t)
 
 

@@ -200,7 +200,7 @@ def test_infinite_network_needs_no_side() -> None:
 
 @pytest.mark.parametrize("word_bytes", [0, -1, float("nan")])
 def test_bad_word_is_refused(word_bytes: float) -> None:
-    with pytest.raises(ValueError, match="word_bytes must be positive"):
+    with pytest.raises(ValueError, match="word_bytes must be"):
         network.shard_side_channels("H100 SXM", word_bytes)
 
 

@@ -138,7 +138,7 @@ def test_effective_alpha_are_the_exponents_of_the_laws():
         (lambda: closest_round(0), "x must be positive"),
         (lambda: effective_alpha("linear"), "batch_scaling"),
         (lambda: effective_alpha(depth_law="deep"), "depth_law.*'half power'.*'deep'"),
-        (lambda: effective_alpha(lambda *_: 1), "batch_scaling must have an expression"),
+        (lambda: effective_alpha(lambda *_: 1), "batch_scaling must be a text or a BatchLaw"),
         (lambda: Model.from_laws(12288, layer_law="deep"), "layer_law.*'deep'"),
         (lambda: Model.from_laws(12288, True, sparsity_law="all"), "sparsity_law.*'all'"),
         (lambda: BatchLaw("x", "x", sp.Symbol("T")), "expression.*T_FLOP E S.*T"),

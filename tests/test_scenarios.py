@@ -92,7 +92,7 @@ def test_changes_are_applied_in_their_order_and_to_any_gpu() -> None:
 
 def test_closed_forms_take_laws_of_your_own_and_refuse_what_has_no_expression() -> None:
     assert Change("", batch="none").critical_flop() < BASELINE.critical_flop()
-    with pytest.raises(ValueError, match="must have an expression"):
+    with pytest.raises(ValueError, match="must be a text or a BatchLaw"):
         Change("", batch=lambda *_: 2048).critical_flop()
 
 

@@ -20,11 +20,20 @@ __all__ = [
     "check_together",
     "check_type",
     "named",
+    "refuse",
     "whole_number",
 ]
 
 
-def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
+def refuse(name: str, value: Any, allowed: str) -> NoReturn:
+    """Raise the ValueError that names an argument, its value and what is allowed.
+
+    Examples
+    --------
+    >>> refuse("d_model", -8, "positive")
+    Traceback (most recent call last):
+    ValueError: d_model must be positive, got -8
+    """
     raise ValueError(f"{name} must be {allowed}, got {value!r}")
 
 
@@ -42,7 +51,7 @@ def check_positive(name: str, value: ArrayLike, *, finite: bool = False) -> None
     """
     array = _real(name, value)
     if not np.all(array > 0) or (finite and not np.all(np.isfinite(array))):
-        _refuse(name, value, "positive and finite" if finite else "positive")
+        refuse(name, value, "positive and finite" if finite else "positive")
 
 
 def check_not_negative(name: str, value: ArrayLike) -> None:
@@ -53,7 +62,7 @@ def check_not_negative(name: str, value: ArrayLike) -> None:
     >>> check_not_negative("latency_s", [0.0, 1e-6])
     """
     if not np.all(_real(name, value) >= 0):
-        _refuse(name, value, "zero or more")
+        refuse(name, value, "zero or more")
 
 
 def check_scalar(name: str, value: Any, *, finite: bool = True, zero: bool = False) -> None:
@@ -71,7 +80,7 @@ def check_scalar(name: str, value: Any, *, finite: bool = True, zero: bool = Fal
     else:
         check_positive(name, value)
     if finite and not np.isfinite(float(value)):
-        _refuse(name, value, "finite")
+        refuse(name, value, "finite")
 
 
 def check_real(name: str, value: ArrayLike, *, scalar: bool = False) -> None:
@@ -84,7 +93,7 @@ def check_real(name: str, value: ArrayLike, *, scalar: bool = False) -> None:
     ValueError: alpha must be a real number or an array of them, got (0.1+2j)
     """
     if _real(name, value).ndim and scalar:
-        _refuse(name, value, "one number")
+        refuse(name, value, "one number")
 
 
 def check_flag(name: str, value: Any) -> None:
@@ -97,7 +106,7 @@ def check_flag(name: str, value: Any) -> None:
     ValueError: sparse must be True or False, got 'no'
     """
     if not isinstance(value, (bool, np.bool_)):
-        _refuse(name, value, "True or False")
+        refuse(name, value, "True or False")
 
 
 def check_type(name: str, value: Any, kind: type) -> None:
@@ -111,7 +120,7 @@ def check_type(name: str, value: Any, kind: type) -> None:
     """
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        _refuse(name, value, f"{article} {kind.__name__}")
+        refuse(name, value, f"{article} {kind.__name__}")
 
 
 def check_together(**values: ArrayLike) -> None:
@@ -144,7 +153,7 @@ def check_positive_integer(name: str, value: Any, *, most: int | None = None) ->
     """
     _check_whole(name, value, least=1)
     if most is not None and value > most:
-        _refuse(name, value, f"at most {most:,}")
+        refuse(name, value, f"at most {most:,}")
 
 
 def check_count(name: str, value: Any) -> None:
@@ -159,7 +168,7 @@ def check_count(name: str, value: Any) -> None:
 
 def _check_whole(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        _refuse(name, value, f"a whole number of at least {least}")
+        refuse(name, value, f"a whole number of at least {least}")
 
 
 def whole_number(name: str, value: Any) -> int:
@@ -187,7 +196,7 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """
     choices = tuple(choices)
     if not isinstance(value, Hashable) or value not in choices:
-        _refuse(name, value, "one of " + ", ".join(repr(choice) for choice in choices))
+        refuse(name, value, "one of " + ", ".join(repr(choice) for choice in choices))
 
 
 def _real(name: str, value: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -196,11 +205,11 @@ def _real(name: str, value: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
         if array.dtype == object and array.ndim == 0 and isinstance(value, int):
             array = array.astype(float)  # longer than 64 bits
     except (ValueError, OverflowError, TypeError):
-        _refuse(name, value, "a real number or an array of them")
+        refuse(name, value, "a real number or an array of them")
     if array.dtype == bool or not (
         np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
     ):
-        _refuse(name, value, "a real number or an array of them")
+        refuse(name, value, "a real number or an array of them")
     return array.astype(float, copy=False)
 
 

@@ -15,6 +15,8 @@ import sympy as sp
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import refuse
 from dmcore.algebra.symbols import SYMBOLS, latex, same_unit
 
 __all__ = ["Derivation", "Step", "Typeset", "body_of", "building_page", "equivalent", "typeset"]
@@ -34,6 +36,7 @@ def building_page() -> bool:
     return os.environ.get("DMCORE_PAGE") == "1"
 
 
+@checked
 def body_of(function: Callable[..., Any]) -> str:
     """The lines of a function's body without its docstring, not indented.
 
@@ -43,7 +46,10 @@ def body_of(function: Callable[..., Any]) -> str:
     >>> print(body_of(network.largest_tensor_parallelism))
     return (m * best_q()).subs(m, d / a)
     """
-    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+    inner = inspect.unwrap(function)
+    if not inspect.isfunction(inner) or inner.__name__ == "<lambda>":
+        refuse("function", function, "a function with a name")
+    source = textwrap.dedent(inspect.getsource(inner))
     (definition,) = ast.parse(source).body
     assert isinstance(definition, ast.FunctionDef)
     documented = ast.get_docstring(definition) is not None
@@ -158,6 +164,7 @@ class Step:
         return f"{shown}\n{summary}\n\n```python\n{self.lines}\n```\n\n</details>\n"
 
 
+@checked
 def equivalent(one: sp.Expr, other: sp.Expr) -> bool:
     """Whether two expressions are equal for all values that their symbols may have.
 
@@ -260,6 +267,7 @@ class Typeset:
         return f"$$\n{latex(sp.Symbol(self.name))} = {latex(self.expr)}\n$$\n"
 
 
+@checked
 def typeset(expr: sp.Expr, name: str) -> Typeset:
     """An expression to show in a notebook, as the definition of a symbol of that name.
 

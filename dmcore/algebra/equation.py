@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.derivation import building_page, equivalent
 from dmcore.algebra.symbols import latex
 
@@ -67,6 +68,7 @@ class Equation:
         return f"$$\n{self.latex}\n$${label}\n"
 
 
+@checked
 def in_pieces(expr: sp.Expr, pieces: Mapping[sp.Expr, sp.Symbol]) -> sp.Expr:
     """An expression with parts of it replaced by symbols, in order.
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.jscode import JavascriptCodePrinter
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_not_negative, check_positive, check_real, check_together
 
 __all__ = ["compiled", "evaluate", "javascript", "value_of"]
@@ -143,6 +144,7 @@ class _Printer(JavascriptCodePrinter):
         return "false"
 
 
+@checked
 @cache
 def javascript(expr: sp.Expr) -> str:
     """An expression as one of JavaScript, in which the symbols' names are variables.

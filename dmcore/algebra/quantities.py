@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from dmcore.algebra.checked import checked
+
 __all__ = ["bandwidth_bytes_per_s", "duration_s"]
 
 #: Seconds in each unit of time. A year is the simulation's, and a month its twelfth.
@@ -19,30 +21,32 @@ _DURATION = re.compile(rf"{_NUMBER}(s|min|h|hours?|days?|weeks?|months?|years?)\
 _RATE = re.compile(rf"{_NUMBER}([kMGT]?)(B|b|bit|byte)(?:/s|ps)\s*(each way|both ways)?\s*")
 
 
-def duration_s(text: str) -> float:
+@checked
+def duration_s(duration: str) -> float:
     """Seconds of a duration; a year has 3.154e7 s, as in the paper's simulation, and a month a twelfth.
 
     Raises
     ------
     ValueError
-        If the text is no positive number with a unit of time.
+        If it is no positive number with a unit of time.
 
     Examples
     --------
     >>> duration_s("90 days"), round(duration_s("3 months") / 86400, 2)
     (7776000.0, 91.26)
     """
-    match = _DURATION.fullmatch(text)
+    match = _DURATION.fullmatch(duration)
     if match is None or float(match[1]) <= 0:
         raise ValueError(
             "duration must be a number above 0 with one of min, h, days, weeks, months and years, "
-            f"such as '90 days', got {text!r}"
+            f"such as '90 days', got {duration!r}"
         )
     unit = match[2] if match[2] == "s" else match[2].removesuffix("s")
     return float(match[1]) * DURATIONS["h" if unit == "hour" else unit]
 
 
-def bandwidth_bytes_per_s(text: str) -> float:
+@checked
+def bandwidth_bytes_per_s(bandwidth: str) -> float:
     """Bytes per second of a port, both directions together, as data sheets of GPUs count them.
 
     A rate in bits is that of a network port, which carries it in each direction; one in bytes is of both
@@ -51,7 +55,7 @@ def bandwidth_bytes_per_s(text: str) -> float:
     Raises
     ------
     ValueError
-        If the text is no positive number with a unit of bandwidth.
+        If it is no positive number with a unit of bandwidth.
 
     Examples
     --------
@@ -60,11 +64,11 @@ def bandwidth_bytes_per_s(text: str) -> float:
     >>> bandwidth_bytes_per_s("900 GB/s")
     900000000000.0
     """
-    match = _RATE.fullmatch(text)
+    match = _RATE.fullmatch(bandwidth)
     if match is None or float(match[1]) <= 0:
         raise ValueError(
             "bandwidth must be a number above 0 with Gb/s or GB/s, and 'each way' or 'both ways' if "
-            f"you like, such as '400 Gb/s' or '50 GB/s each way', got {text!r}"
+            f"you like, such as '400 Gb/s' or '50 GB/s each way', got {bandwidth!r}"
         )
     number, prefix, unit, ways = match.groups()
     bits = unit in ("b", "bit")

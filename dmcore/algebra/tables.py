@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dmcore.algebra.checked import checked
+
 __all__ = ["Table", "html_table"]
 
 
+@checked
 def html_table(
     rows: Iterable[Sequence[object]],
     head: Sequence[str] = (),

@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_positive, check_real, check_together
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.symbols import symbols
@@ -83,6 +84,7 @@ def largest_cluster() -> sp.Expr:
     return network.largest_tensor_parallelism() * critical_batch.largest_batch_slicing()
 
 
+@checked
 @cache
 def of_compute(expr: sp.Expr) -> sp.Expr:
     """An expression in d, P and D as one in the compute T, the depth L and r tokens a parameter.
@@ -205,6 +207,7 @@ _CALLED = {
 }
 
 
+@checked
 def check_arguments(alpha: ArrayLike, **others: ArrayLike) -> None:
     """Refuse an ``alpha`` at which there is no limit, and other numbers that are not above zero.
 

@@ -10,6 +10,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_scalar
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
@@ -312,6 +313,7 @@ def derivation() -> Derivation:
     )
 
 
+@checked
 def batch_slices(gpu: GPU | str, batch_tokens: float = REFERENCE_BATCH_TOKENS) -> float:
     """The largest N_DP times N_PP that a batch feeds on clusters of a GPU.
 

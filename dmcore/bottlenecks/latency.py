@@ -6,6 +6,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_count, check_positive_integer
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
@@ -56,6 +57,7 @@ def matmul_latency() -> sp.Expr:
     return ell_kernel + HOPS_PER_MATMUL * ell_hop
 
 
+@checked
 def layer_latency(
     attention_kernels: int = 0, norm_reductions: int = 0, forward_passes: int = 1
 ) -> sp.Expr:
@@ -91,6 +93,7 @@ def layer_latency(
     return sp.expand((int(forward_passes) + 1) * (kernels + reductions))
 
 
+@checked
 def layer_latency_s(
     attention_kernels: int = 0, norm_reductions: int = 0, forward_passes: int = 1
 ) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_scalar
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
@@ -99,6 +100,7 @@ def latency_macs_fixed() -> sp.Expr:
     return limit
 
 
+@checked
 @cache
 def with_growth(limit: sp.Expr) -> sp.Expr:
     """A limit at fixed b / L, for b / L that grows with the power alpha of compute.
@@ -157,6 +159,7 @@ def latency_macs() -> sp.Expr:
     return with_growth(latency_macs_fixed())
 
 
+@checked
 @cache
 def elasticity(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     """Percent by which an expression grows when a symbol of it grows by one percent.
@@ -303,6 +306,7 @@ def latency_derivation() -> Derivation:
     )
 
 
+@checked
 def node_rates(gpu: GPU | str, word_bytes: float | Words | None = None) -> dict[str, float]:
     """What the closed forms need of a node: C (MAC/s), n (tokens) and a (channels).
 
@@ -320,6 +324,7 @@ def node_rates(gpu: GPU | str, word_bytes: float | Words | None = None) -> dict[
     }
 
 
+@checked
 def cluster_at_limit(gpu: GPU | str, duration_s: float = QUARTER_S) -> dict[str, float]:
     """The largest run without waste on a GPU with a finite network, with the reference batch and depth.
 
@@ -360,6 +365,7 @@ def cluster_at_limit(gpu: GPU | str, duration_s: float = QUARTER_S) -> dict[str,
     }
 
 
+@checked
 def critical_compute(
     gpu: GPU | str,
     alpha: ArrayLike = 0.0,
@@ -411,6 +417,7 @@ def critical_compute(
     return FLOP_PER_MAC * evaluate(critical_macs(), **rates, alpha=alpha, t=duration_s, **laws)
 
 
+@checked
 def latency_limit(
     alpha: ArrayLike = 0.0,
     duration_s: ArrayLike = QUARTER_S,

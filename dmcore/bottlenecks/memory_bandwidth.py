@@ -9,6 +9,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -171,6 +172,7 @@ def derivation() -> Derivation:
     )
 
 
+@checked
 def node_nanobatch_tokens(gpu: GPU | str, word_bytes: float | Words | None = None) -> float:
     """Least nanobatch of a GPU, in tokens; a parameter has the bytes of the GPU's word by default.
 

@@ -10,6 +10,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -60,7 +61,8 @@ def network_rate() -> sp.Expr:
     return G * beta_net / 2 / w_A
 
 
-def all_reduce_words(peers: sp.Expr, words: sp.Expr) -> sp.Expr:
+@checked
+def all_reduce_words(peers: sp.Expr | float, words: sp.Expr | float) -> sp.Expr:
     """Words that all peers together send to sum a vector of that many words.
 
     Each word goes round all peers but one to be summed, and again to be shared.
@@ -280,6 +282,7 @@ def derivation() -> Derivation:
     )
 
 
+@checked
 def shard_side_channels(gpu: GPU | str, word_bytes: float | Words | None = None) -> float:
     """Side of the smallest weight block of a node that the network keeps up with, in channels.
 

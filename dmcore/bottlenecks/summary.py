@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.numbers import readable
@@ -89,6 +90,7 @@ class Summary:
         return "\n".join((head, "|---|---|---:|", *rows, ""))
 
 
+@checked
 def paper_values(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
     """What the paper takes, for a cluster of that GPU: values of symbols of the closed forms.
 
@@ -114,6 +116,7 @@ def paper_values(gpu: GPU | str = "H100 SXM") -> dict[str, float]:
     }
 
 
+@checked
 def summary(gpu: GPU | str = "H100 SXM") -> Summary:
     """The closed forms with their numbers for a GPU, for the largest run that it does without waste.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
+
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import refuse
 
 __all__ = ["records"]
 
@@ -21,6 +24,7 @@ _READ: Mapping[str, Callable[[str], Any]] = MappingProxyType(
 )
 
 
+@checked
 def records(kind: type[T], file: str | Path) -> tuple[T, ...]:
     """Objects of a dataclass from a file: the rows of a CSV file, or the tables ``[[run]]`` of a TOML file.
 
@@ -43,6 +47,8 @@ def records(kind: type[T], file: str | Path) -> tuple[T, ...]:
     >>> [run.name for run in records(TrainingRun, "training_runs.toml")][:2]
     ['GPT-3', 'PaLM']
     """
+    if not is_dataclass(kind):
+        refuse("kind", kind, "a dataclass")
     path = files("dmcore.evidence").joinpath(file) if isinstance(file, str) else file
     text = path.read_text("utf-8")
     if str(file).endswith(".toml"):

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_positive, check_scalar
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
@@ -220,6 +221,7 @@ def derivation() -> Derivation:
     )
 
 
+@checked
 def gpus_needed(
     compute_flop: float,
     gpu: GPU | str,
@@ -273,6 +275,7 @@ def gpus_needed(
     )
 
 
+@checked
 def chinchilla_model(
     compute_flop: float, tokens_per_parameter: float = TOKENS_PER_PARAMETER
 ) -> tuple[float, float]:

@@ -17,6 +17,8 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive_integer
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import symbols
 from dmcore.evidence.measured_runs import MeasuredRun
@@ -113,6 +115,7 @@ def equivalent_width() -> sp.Expr:
     return P / (2 * d * L)
 
 
+@checked
 def peak_flop_per_s(run: MeasuredRun) -> float:
     """Peak of one GPU of the run at 16 bit, FLOP/s.
 
@@ -125,6 +128,7 @@ def peak_flop_per_s(run: MeasuredRun) -> float:
     return get_gpu(run.gpu).peak_flop_per_s
 
 
+@checked
 def shape_parameters(run: MeasuredRun) -> float:
     """Parameters counted from the shape of a dense run: attention, MLP and embeddings.
 
@@ -152,6 +156,7 @@ def shape_parameters(run: MeasuredRun) -> float:
     return float(run.layers * (attention + mlp) + words)
 
 
+@checked
 def model_flop_per_token(run: MeasuredRun) -> float:
     """Model FLOP for each token: 6 for each active parameter, and the attention scores.
 
@@ -171,6 +176,7 @@ def model_flop_per_token(run: MeasuredRun) -> float:
     return 6 * run.active_params + scores
 
 
+@checked
 def counted_flop_per_token(run: MeasuredRun) -> float:
     """FLOP for each token as the source counts them: with the second forward pass if it does.
 
@@ -193,6 +199,7 @@ def counted_flop_per_token(run: MeasuredRun) -> float:
     return _gpt_flop(gpt_hardware_flop_per_token(), run)
 
 
+@checked
 def published_flop_per_s_per_gpu(run: MeasuredRun) -> float:
     """FLOP/s of a GPU, as the source counts: printed, or from the MFU, or from the tokens in a second.
 
@@ -209,6 +216,7 @@ def published_flop_per_s_per_gpu(run: MeasuredRun) -> float:
     return tokens_per_s(run) * counted_flop_per_token(run) / run.n_gpu
 
 
+@checked
 def tokens_per_s(run: MeasuredRun) -> float:
     """Tokens in a second of the whole cluster: printed, or from FLOP/s and the FLOP for a token.
 
@@ -223,6 +231,7 @@ def tokens_per_s(run: MeasuredRun) -> float:
     return published_flop_per_s_per_gpu(run) * run.n_gpu / counted_flop_per_token(run)
 
 
+@checked
 def model_flop_utilization(run: MeasuredRun) -> float:
     """MFU: model FLOP over the peak, without recomputation.
 
@@ -240,6 +249,7 @@ def model_flop_utilization(run: MeasuredRun) -> float:
     return tokens_per_s(run) * model_flop_per_token(run) / (run.n_gpu * peak_flop_per_s(run))
 
 
+@checked
 def parameter_utilization(run: MeasuredRun) -> float:
     """6 FLOP for each active parameter and token over the peak: comparable with this book's model.
 
@@ -252,6 +262,7 @@ def parameter_utilization(run: MeasuredRun) -> float:
     return tokens_per_s(run) * 6 * run.active_params / (run.n_gpu * peak_flop_per_s(run))
 
 
+@checked
 def equivalent_d_ff(run: MeasuredRun, layers: int | None = None) -> float:
     """f* = P / (2 d L): the MLP that holds all of a layer's parameters.
 
@@ -274,12 +285,15 @@ def equivalent_d_ff(run: MeasuredRun, layers: int | None = None) -> float:
     >>> f"{equivalent_d_ff(run) / run.d_model:.2f}"
     '6.02'
     """
+    if layers is not None:
+        check_positive_integer("layers", layers)
     share = round(run.params / run.active_params)
     return float(
         evaluate(equivalent_width(), P=run.params / share, d=run.d_model, L=layers or run.layers)
     )
 
 
+@checked
 def equivalent_model(run: MeasuredRun) -> Model:
     """The model of this book that stands for the run: same width, parameters and batch.
 
@@ -305,6 +319,7 @@ def equivalent_model(run: MeasuredRun) -> Model:
     )
 
 
+@checked
 def equivalent_parallelism(run: MeasuredRun, interleaving: int | None = None) -> Parallelism:
     """The split of the run, placed on its network: tensor parallelism in the node, then data, then pipeline.
 

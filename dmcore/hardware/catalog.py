@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 
+from dmcore.algebra.checked import checked
 from dmcore.hardware.entries import Accelerator, read
 from dmcore.hardware.gpu import GPU
 
@@ -30,6 +31,7 @@ ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType(_FOUND)
 GPUS: Mapping[str, GPU] = MappingProxyType({name: it.gpu for name, it in _FOUND.items()})
 
 
+@checked
 def load_accelerators(path: str | PathLike[str]) -> Mapping[str, GPU]:
     r"""The accelerators of a file of the reader's own, by name.
 
@@ -55,6 +57,7 @@ def load_accelerators(path: str | PathLike[str]) -> Mapping[str, GPU]:
     return MappingProxyType({name: it.gpu for name, it in read_accelerators(path).items()})
 
 
+@checked
 def read_accelerators(path: str | PathLike[str]) -> Mapping[str, Accelerator]:
     """As :func:`load_accelerators`, with the origin of each figure.
 
@@ -67,6 +70,7 @@ def read_accelerators(path: str | PathLike[str]) -> Mapping[str, Accelerator]:
     return MappingProxyType(made)
 
 
+@checked
 def get_gpu(gpu: GPU | str) -> GPU:
     """The GPU itself, or the accelerator of that name in the catalog.
 
@@ -87,6 +91,7 @@ def get_gpu(gpu: GPU | str) -> GPU:
     return GPUS[gpu]
 
 
+@checked
 def names(first: str = "", **tags: bool) -> tuple[str, ...]:
     """Names of the accelerators that have, or have not, each of those tags; one of them can come first.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import (
     check_choice,
     check_not_negative,
@@ -33,6 +34,7 @@ __all__ = ["STATUSES", "Accelerator", "feeding_share", "read", "status_fields"]
 STATUSES = ("data sheet", "measured", "assumption")
 
 
+@checked
 def status_fields(gpu: GPU) -> tuple[str, ...]:
     """The figures of a GPU that have a status: every number, and each level of the network.
 
@@ -355,6 +357,7 @@ def _by_field(notes: Mapping[str, str]) -> dict[str, str]:
     return {_FIGURES[key][0] if key in _FIGURES else key: note for key, note in notes.items()}
 
 
+@checked
 def feeding_share(gpu: GPU) -> float:
     """How much of the arithmetic of a large product the memories feed; 1 if none of them is a bottleneck.
 
@@ -385,6 +388,7 @@ def feeding_share(gpu: GPU) -> float:
     return min(1.0, *(rate / (gpu.useful_flop_per_s * traffic) for traffic, rate in needed))
 
 
+@checked
 def read(
     path: str | PathLike[str],
     families: Mapping[str, dict[str, Any]],

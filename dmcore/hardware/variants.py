@@ -11,11 +11,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import (
     check_choice,
     check_positive,
     check_positive_integer,
     check_scalar,
+    refuse,
     whole_number,
 )
 from dmcore.hardware.gpu import GPU, NetworkLevel
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 
+@checked
 def lower_latency(gpu: GPU, factor: float) -> GPU:
     """The GPU with the latencies of its kernels and of every network hop divided by a factor.
 
@@ -54,6 +57,7 @@ def lower_latency(gpu: GPU, factor: float) -> GPU:
     )
 
 
+@checked
 def faster_network(gpu: GPU, factor: float, *, outermost_only: bool = False) -> GPU:
     """The GPU with so many times the network bandwidth, at all levels or at the outermost.
 
@@ -73,6 +77,7 @@ def faster_network(gpu: GPU, factor: float, *, outermost_only: bool = False) -> 
     return replace(gpu, name=f"{gpu.name}, {outer}network x {factor:g}", network=tuple(levels))
 
 
+@checked
 def faster_memory(gpu: GPU, factor: float, *, caches: bool = False) -> GPU:
     """The GPU with so many times the bandwidth of its HBM, or of L2 and shared memory as well.
 
@@ -93,6 +98,7 @@ def faster_memory(gpu: GPU, factor: float, *, caches: bool = False) -> GPU:
     )
 
 
+@checked
 def faster_l2(gpu: GPU, factor: float) -> GPU:
     """The GPU with so many times the bandwidth of its L2 alone.
 
@@ -105,6 +111,7 @@ def faster_l2(gpu: GPU, factor: float) -> GPU:
     return _times(gpu, f"L2 x {factor:g}", l2_bytes_per_s=factor)
 
 
+@checked
 def more_registers(gpu: GPU, factor: float) -> GPU:
     """The GPU with so many times the registers in each processing block.
 
@@ -117,6 +124,7 @@ def more_registers(gpu: GPU, factor: float) -> GPU:
     return _times(gpu, f"registers x {factor:g}", register_bytes_per_block=factor)
 
 
+@checked
 def faster_clock(gpu: GPU, factor: float) -> GPU:
     """The GPU at so many times the clock: its arithmetic and its shared memory, nothing else.
 
@@ -130,6 +138,7 @@ def faster_clock(gpu: GPU, factor: float) -> GPU:
     return _times(gpu, f"clock x {factor:g}", max_clock_hz=factor)
 
 
+@checked
 def with_words(gpu: GPU, word_bytes: int) -> GPU:
     """The GPU with words of so many bytes, and arithmetic that is faster as they are smaller.
 
@@ -149,6 +158,7 @@ def with_words(gpu: GPU, word_bytes: int) -> GPU:
     )
 
 
+@checked
 def with_node(gpu: GPU, size: int) -> GPU:
     """The GPU with so many of its kind in a node, at the node's own speed.
 
@@ -164,7 +174,9 @@ def with_node(gpu: GPU, size: int) -> GPU:
 
 
 def _check(factor: float) -> None:
-    check_positive("factor", factor, finite=True)
+    check_positive("factor", factor)
+    if not 1e-12 <= factor <= 1e12:
+        refuse("factor", factor, "between 1e-12 and 1e12")
 
 
 def _times(gpu: GPU, words: str, **factors: float) -> GPU:
@@ -196,6 +208,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
 )
 
 
+@checked
 def figures_of(gpu: GPU) -> dict[str, float]:
     """The figures of a GPU by the symbols of :data:`FIGURES`.
 
@@ -234,6 +247,7 @@ def figures_of(gpu: GPU) -> dict[str, float]:
     }
 
 
+@checked
 def closed_form_values(gpu: GPU) -> dict[str, float]:
     """What the closed forms take: G, F (MAC/s), the two bandwidths (bytes/s), and the words (bytes).
 

@@ -10,6 +10,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.symbols import symbols
 from dmcore.models.attention import HEAD_CHANNELS
 
@@ -77,6 +78,7 @@ def boundary_bytes() -> sp.Expr:
     return w_A * d
 
 
+@checked
 @cache
 def microbatches_in_flight(zero_bubble: bool) -> sp.Expr:
     """Microbatches that the first stage holds, the fullest, in layers' worth of the stage.
@@ -95,6 +97,7 @@ def microbatches_in_flight(zero_bubble: bool) -> sp.Expr:
     return sp.Min(K, N_PP + more * (N_PP - 1))
 
 
+@checked
 @cache
 def cluster_activations(zero_bubble: bool) -> sp.Expr:
     """Bytes of activations that a cluster must hold, if each of its stages held as much as the first.

@@ -16,6 +16,7 @@ from typing import Any
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import (
     check_choice,
     check_positive_integer,
@@ -364,6 +365,7 @@ class EffectiveAlpha:
     batch_of_compute: sp.Expr
 
 
+@checked
 @lru_cache(maxsize=64)
 def effective_alpha(
     batch_scaling: str | BatchLaw = "default",

@@ -12,6 +12,7 @@ from functools import cache, cached_property
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import (
     check_choice,
     check_flag,
@@ -44,6 +45,7 @@ def forward_macs() -> sp.Expr:
     return laws.parameters() / E + L * attention.layer_macs()
 
 
+@checked
 @cache
 def executed_macs(with_attention: bool) -> sp.Expr:
     """A third of the MAC of a step for one token: forward ``F_passes`` times, and twice backward.

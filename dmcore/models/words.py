@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_positive_integer, check_scalar
 
 __all__ = ["FP8_AS_TRAINED", "Words", "check_words"]
@@ -68,6 +69,7 @@ class Words:
 FP8_AS_TRAINED = Words(weights=1, activations=2, gradients=2)
 
 
+@checked
 def check_words(word_bytes: float | Words) -> None:
     """Refuse a single size that is no whole number of bytes; :class:`Words` have checked themselves.
 

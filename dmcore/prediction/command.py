@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dmcore.algebra.checked import checked
 from dmcore.prediction.rows import Row, read_rows, unknown_columns
 from dmcore.prediction.step import predict
 
@@ -57,6 +58,7 @@ def _rate(cells: Mapping[str, str], tokens: float, n_gpu: float) -> float:
     return 0.0
 
 
+@checked
 def anchor_of(file: str | Path) -> tuple[float, list[str]]:
     r"""Measured over predicted rate of one's own runs, their geometric mean, and what is to report.
 
@@ -90,6 +92,7 @@ def anchor_of(file: str | Path) -> tuple[float, list[str]]:
     return float(np.exp(np.mean(np.log(ratios)))), reports
 
 
+@checked
 def predict_file(file: str | Path, anchor: str | Path | None = None) -> Answer:
     r"""The answer to a file of runs, scaled to one's own if ``anchor`` names a file of them.
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_choice
+
 __all__ = ["Constant", "constants", "fitted", "spread"]
 
 FILE = Path(__file__).with_name("constants.toml")
@@ -76,6 +79,7 @@ def constants() -> Mapping[str, float]:
     return MappingProxyType({**{name: it.value for name, it in fitted().items()}, **fixed})
 
 
+@checked
 def spread(family: str, anchored: bool = False) -> tuple[float, float]:
     """Factors on a prediction between which four of five measured rates lie, scaled to own runs or not.
 
@@ -85,5 +89,6 @@ def spread(family: str, anchored: bool = False) -> tuple[float, float]:
     >>> low < 1 < high
     True
     """
+    check_choice("family", family, _file()["spread"])
     low, high = _file()["anchored" if anchored else "spread"][family]
     return float(low), float(high)

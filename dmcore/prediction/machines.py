@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.hardware.catalog import GPUS, load_accelerators
 from dmcore.hardware.gpu import GPU
 
@@ -79,8 +81,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "", words).lower().removesuffix("gpu")
 
 
+@checked
 @cache
-def find_machine(name: str) -> Machine:
+def find_machine(gpu: str) -> Machine:
     """The machine that a table calls so; a ValueError lists those known.
 
     Examples
@@ -89,16 +92,17 @@ def find_machine(name: str) -> Machine:
     'H100 SXM'
     """
     known = {_plain(alias): it for it in machines().values() for alias in it.names}
-    plain = _plain(name)
+    plain = _plain(gpu)
     if plain in known:
         return known[plain]
     # What stands behind a name, such as its memory, is of no matter unless it tells two apart.
     for alias in sorted(known, key=lambda alias: (-len(alias), alias)):
         if len(alias) > 2 and plain.startswith(alias):
             return known[alias]
-    raise ValueError(f"gpu must be one of {', '.join(machines())}, got {name!r}")
+    raise ValueError(f"gpu must be one of {', '.join(machines())}, got {gpu!r}")
 
 
+@checked
 def with_network(machine: Machine, far_bytes_per_s: float, node: int | None = None) -> Machine:
     """The machine with that bandwidth beyond the node for each GPU, one way, and GPUs in a node.
 
@@ -107,6 +111,9 @@ def with_network(machine: Machine, far_bytes_per_s: float, node: int | None = No
     >>> with_network(find_machine("H100"), 25e9).gpu.network[-1].bytes_per_s
     50000000000.0
     """
+    check_positive("far_bytes_per_s", far_bytes_per_s)
+    if node is not None:
+        check_positive_integer("node", node)
     inner, outer = machine.gpu.network[0], machine.gpu.network[-1]
     inner = replace(inner, size=node or inner.size)
     outer = replace(outer, bytes_per_s=2 * far_bytes_per_s)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dmcore.algebra.checked import checked
 from dmcore.prediction.columns import Case, columns
 from dmcore.prediction.machines import Machine, find_machine, with_network
 from dmcore.prediction.memory import room_taken
@@ -233,6 +234,7 @@ def _smallest(
     return pairs[-1] if pairs else (tp or 1.0, pp or 1.0)
 
 
+@checked
 def case_of(row: Mapping[str, str | None]) -> Case:
     """The run that a row tells; a ValueError says why there is none.
 
@@ -286,6 +288,7 @@ def _held(rows: list[Row]) -> list[Row]:
     return found
 
 
+@checked
 def unknown_columns(names: Iterable[str | None]) -> list[str]:
     """Names that are no column of a table of runs.
 
@@ -298,6 +301,7 @@ def unknown_columns(names: Iterable[str | None]) -> list[str]:
     return [str(name) for name in names if name not in known]
 
 
+@checked
 def read_rows(file: str | Path) -> tuple[list[Row], list[dict[str, str]]]:
     r"""Each row of a CSV file as a :class:`Row`, and its cells.
 

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_scalar, refuse
 from dmcore.hardware.gpu import GPU
 from dmcore.prediction.columns import Case, Column, Columns, columns
 from dmcore.prediction.constants import constants, spread
@@ -82,6 +84,7 @@ def _outside(c: Columns, k: Constants, hidden_by: Column) -> dict[str, Column]:
     }
 
 
+@checked
 def step_parts(c: Columns, k: Constants | None = None) -> dict[str, Column]:
     """Seconds of each of :data:`PARTS` in a step, and ``step``, their sum.
 
@@ -145,6 +148,7 @@ def step_parts(c: Columns, k: Constants | None = None) -> dict[str, Column]:
     }
 
 
+@checked
 def tokens_per_s(c: Columns, k: Constants | None = None) -> Column:
     """Tokens per second and GPU of each case.
 
@@ -181,6 +185,7 @@ class Prediction:
     memory: float
 
 
+@checked
 def predict(
     cases: list[Case], k: Constants | None = None, anchor: float | None = None
 ) -> list[Prediction]:
@@ -195,6 +200,10 @@ def predict(
     """
     if not cases:
         return []
+    if anchor is not None:
+        check_scalar("anchor", anchor)
+    if k is not None and not set(constants()) <= set(k):
+        refuse("k", dict(k), f"a number for each of {', '.join(constants())}")
     c, scale = columns(cases), anchor or 1
     parts = {name: value / scale for name, value in step_parts(c, k).items()}
     rates = c["batch"] * c["S"] / parts["step"] / c["n_gpu"]
@@ -210,6 +219,7 @@ def predict(
     return found
 
 
+@checked
 def predict_step(
     gpu: str | GPU | Machine,
     transformer: Transformer,

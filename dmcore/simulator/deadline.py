@@ -14,7 +14,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from dmcore.algebra.checks import check_scalar, check_type
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_scalar
 from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -41,6 +42,7 @@ OTHER_FACTORS: tuple[tuple[int, ...], ...] = ((1,), (1, 3), tuple(range(1, 32, 2
 TOO_LONG = (1.15, 1.6, 4.0)
 
 
+@checked
 def utilization_at_deadline(
     gpu: GPU | str,
     model: Model,
@@ -84,6 +86,7 @@ def utilization_at_deadline(
     return found
 
 
+@checked
 def utilizations_at_deadline(
     gpu: GPU | str,
     model: Model,
@@ -101,7 +104,6 @@ def utilizations_at_deadline(
     [0.608, 0.614]
     """
     gpu = get_gpu(gpu)
-    check_type("model", model, Model)
     check_scalar("duration_years", duration_years)
     deadline_s = duration_years * SIMULATOR_YEAR_S
     peak_s = model.training_flop / gpu.peak_flop_per_s  # on one GPU

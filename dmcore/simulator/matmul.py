@@ -22,7 +22,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from dmcore.algebra.checks import check_flag, check_positive, check_together
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive, check_together
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
 from dmcore.algebra.symbols import symbols
@@ -52,6 +53,7 @@ _D1, _D2, _Z, _W_P, _W_A = symbols("d_1 d_2 z w_P w_A")
 # ---------------------------------------------------------------------------------------- tiles
 
 
+@checked
 @cache
 def tile_count(capacity: sp.Expr) -> sp.Expr:
     """k: tiles of that many bytes that the weight matrix is cut into.
@@ -64,6 +66,7 @@ def tile_count(capacity: sp.Expr) -> sp.Expr:
     return sp.ceiling(_D1 * _D2 * _W_P / capacity)
 
 
+@checked
 @cache
 def tile_rows(capacity: sp.Expr) -> sp.Expr:
     """Rows of tiles, a real number: square tiles if the matrix is large on both sides.
@@ -80,6 +83,7 @@ def tile_rows(capacity: sp.Expr) -> sp.Expr:
     return sp.Min(k, sp.Max(1, sp.sqrt(k * _D1 / _D2)))
 
 
+@checked
 @cache
 def tile_columns(capacity: sp.Expr) -> sp.Expr:
     """Columns of tiles, a real number: rows times columns is the number of tiles.
@@ -142,6 +146,7 @@ _L2, _SM, _REGISTERS = symbols("C_L2 C_SM C_reg")
 _N_SM, _N_BLOCK = symbols("N_SM N_block")
 
 
+@checked
 @cache
 def hbm_bytes(weight_gradient: bool = False) -> sp.Expr:
     """Bytes between the main memory and L2, whose useful capacity is one tile.
@@ -156,6 +161,7 @@ def hbm_bytes(weight_gradient: bool = False) -> sp.Expr:
     return _over_boundary(_L2, sp.Integer(1), weight_gradient)
 
 
+@checked
 @cache
 def l2_bytes(weight_gradient: bool = False, distributed: bool = False) -> sp.Expr:
     """Bytes between L2 and the SMs; with distributed shared memory all SMs hold one big tile.
@@ -184,6 +190,7 @@ def among_sms_bytes(weight_gradient: bool = False, distributed: bool = False) ->
     return _shared_among_tiles(_SM, weight_gradient)
 
 
+@checked
 @cache
 def register_bytes(weight_gradient: bool = False) -> sp.Expr:
     """Bytes between shared memory and the registers of the processing blocks.
@@ -213,6 +220,7 @@ def matmul_flop() -> sp.Expr:
 # ----------------------------------------------------------------------------------------- times
 
 
+@checked
 @cache
 def matmul_time_parts(
     weight_gradient: bool = False, distributed: bool = False
@@ -242,6 +250,7 @@ def matmul_time_parts(
     return MappingProxyType(parts)
 
 
+@checked
 @cache
 def time_expression(weight_gradient: bool = False, distributed: bool = False) -> sp.Expr:
     """Seconds of one matrix product: the slowest of what overlaps, and the latency.
@@ -257,6 +266,7 @@ def time_expression(weight_gradient: bool = False, distributed: bool = False) ->
     return sp.Max(*overlapping, evaluate=False) + latency
 
 
+@checked
 @lru_cache(maxsize=256)
 def gpu_values(gpu: GPU) -> Mapping[str, float]:
     """A GPU's figures by symbol name: capacities in bytes, rates per second, latency in seconds.
@@ -303,6 +313,7 @@ def matmul_seconds(
     )
 
 
+@checked
 def matmul_time(
     gpu: GPU | str,
     d1: ArrayLike,
@@ -343,7 +354,6 @@ def matmul_time(
     '30.4 microseconds'
     """
     gpu = get_gpu(gpu)
-    check_flag("weight_gradient", weight_gradient)
     d_1, d_2, z = _sizes(d1, d2, tokens)
     words = _words(gpu, word_bytes)
     return _shaped(matmul_seconds(gpu, d_1, d_2, z, words, weight_gradient), d_1, d_2, z)
@@ -374,6 +384,7 @@ class MatmulBreakdown:
     binding: Any
 
 
+@checked
 def matmul_breakdown(
     gpu: GPU | str,
     d1: ArrayLike,
@@ -391,7 +402,6 @@ def matmul_breakdown(
     'shared memory'
     """
     gpu = get_gpu(gpu)
-    check_flag("weight_gradient", weight_gradient)
     d_1, d_2, z = _sizes(d1, d2, tokens)
     words = _words(gpu, word_bytes)
     values = {

@@ -21,6 +21,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.symbols import symbols
 
 __all__ = ["bubble_fraction", "microbatches_needed", "pipeline_time"]
@@ -46,6 +47,7 @@ def bubble_fraction() -> sp.Expr:
     return idle / (idle + v * K)
 
 
+@checked
 @cache
 def pipeline_time(zero_bubble: bool = False, zero_bubble_latency: bool = False) -> sp.Expr:
     """Seconds of one pass over the batch, from seconds of matmuls, bandwidth and latency.
@@ -66,6 +68,7 @@ def pipeline_time(zero_bubble: bool = False, zero_bubble_latency: bool = False) 
     return sp.Max(busy, latency) if zero_bubble_latency else busy
 
 
+@checked
 def microbatches_needed(pipeline: int, zero_bubble: bool) -> int:
     """Fewest vertical microbatches of a schedule: one to a stage, two without a bubble.
 

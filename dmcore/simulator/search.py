@@ -28,7 +28,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from dmcore.algebra.checks import check_flag, check_positive_integer, check_scalar, check_type
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive_integer, check_scalar, check_type
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.catalog import get_gpu
@@ -246,6 +247,7 @@ def _time_layouts(
     return _Timed(step, moved.bandwidth_s, layouts, of_each)
 
 
+@checked
 def candidates(gpu: GPU | str, model: Model, n_gpu: int) -> Iterator[Parallelism]:
     """Every way to split a step over a cluster that the search allows, one after the other.
 
@@ -292,6 +294,7 @@ def _each(gpu: GPU, model: Model, n_gpu: int) -> Iterator[Parallelism]:
             yield _laid_out(found, i, layout)
 
 
+@checked
 def best_parallelism(
     gpu: GPU | str, model: Model, n_gpu: int, *, zero_bubble_latency: bool = False
 ) -> BestParallelism:
@@ -328,7 +331,6 @@ def best_parallelism(
     """
     gpu = get_gpu(gpu)
     check_positive_integer("n_gpu", n_gpu)
-    check_flag("zero_bubble_latency", zero_bubble_latency)
     n_gpu = int(n_gpu)
     _check_exact(model)
     winner, timed = fastest(gpu, model, n_gpu, math.inf, zero_bubble_latency)
@@ -343,6 +345,7 @@ def best_parallelism(
     )
 
 
+@checked
 def smallest_cluster(
     gpu: GPU | str,
     model: Model,
@@ -378,7 +381,6 @@ def smallest_cluster(
     gpu = get_gpu(gpu)
     check_scalar("duration_years", duration_years)
     check_scalar("min_utilization", min_utilization)
-    check_flag("zero_bubble_latency", zero_bubble_latency)
     _check_exact(model)
     duration_s = duration_years * SIMULATOR_YEAR_S
     floor_s = latency_floor_s(gpu, model)

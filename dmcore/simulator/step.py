@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dmcore.algebra.checks import check_flag, check_type
+from dmcore.algebra.checked import checked
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.numbers import largest
 from dmcore.algebra.tables import html_table
@@ -257,6 +257,7 @@ class TrainingStep:
         return html_table(rows)
 
 
+@checked
 def training_step(
     gpu: GPU | str,
     model: Model,
@@ -290,9 +291,6 @@ def training_step(
     <TrainingStep on 512 x H100 SXM: 38.26 s, utilization 52.7%, run of 9.2 months, ...>
     """
     gpu = get_gpu(gpu)
-    check_type("model", model, Model)
-    check_type("parallelism", parallelism, Parallelism)
-    check_flag("zero_bubble_latency", zero_bubble_latency)
     _check_possible(gpu, model, parallelism)
     n_gpu, K, v = (
         float(value)

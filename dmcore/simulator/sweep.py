@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dmcore.algebra.checks import check_flag, check_positive_integer, check_scalar
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive_integer, check_scalar
 from dmcore.algebra.tables import html_table
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -241,6 +242,7 @@ def _figure(step: TrainingStep, name: str) -> Any:
     raise AttributeError(name)
 
 
+@checked
 def sweep(
     gpu: GPU | str,
     sparse: bool = False,
@@ -293,8 +295,6 @@ def sweep(
     gpu = get_gpu(gpu)
     check_scalar("duration_years", duration_years)
     check_scalar("min_utilization", min_utilization)
-    check_flag("sparse", sparse)
-    check_flag("zero_bubble_latency", zero_bubble_latency)
     widths = D_MODELS if d_models is None else _widths(d_models)
     steps: list[TrainingStep] = []
     ended_by = ""

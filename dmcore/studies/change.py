@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_flag, check_positive_integer, check_scalar, check_type
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 
+@checked
 def round_widths(low: int, high: int, step: int) -> tuple[int, ...]:
     """All widths m 2**i that are multiples of a power of 2, m odd up to 15, from low to high.
 
@@ -237,6 +239,7 @@ class Lever:
         return cls(name, made, **others)
 
 
+@checked
 def together(name: str, words: str, *parts: Change) -> Change:
     """Several changes at once. Those of the accelerator follow one another in their order.
 
@@ -274,6 +277,7 @@ def together(name: str, words: str, *parts: Change) -> Change:
     return Change(name, words, changes=sum(part.changes for part in parts), **made)
 
 
+@checked
 def swept(
     change: Change = BASELINE, gpu: GPU | str = "H100 SXM", widths: tuple[int, ...] = WIDTHS
 ) -> Sweep:
@@ -386,6 +390,7 @@ class Outcome:
         return None if mine is None or theirs is None else float(np.log10(mine / theirs))
 
 
+@checked
 def closed_form_latency_s(gpu: GPU) -> float:
     """The latency of a matrix product and its messages (ell), seconds: a kernel and four hops.
 
@@ -403,6 +408,7 @@ def closed_form_latency_s(gpu: GPU) -> float:
     )
 
 
+@checked
 def own_laws(
     batch_scaling: str | BatchLaw = "default",
     depth_law: str | ShapeLaw | sp.Expr = "default",

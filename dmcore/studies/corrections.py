@@ -16,6 +16,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_choice
 from dmcore.algebra.expressions import evaluate, value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.bottlenecks import latency, limits, memory_bandwidth, network
@@ -138,6 +140,7 @@ CORRECTIONS: tuple[Correction, ...] = (
 _S, _FORWARD, _SCORES = symbols("S F_passes F_scores")
 
 
+@checked
 def computed_once(expr: sp.Expr) -> sp.Expr:
     """An expression of this module without recomputation.
 
@@ -149,6 +152,7 @@ def computed_once(expr: sp.Expr) -> sp.Expr:
     return sp.factor(expr.subs({_FORWARD: 1, _SCORES: 1}))
 
 
+@checked
 @cache
 def layer_macs(with_attention: bool) -> sp.Expr:
     """MAC of a step for one token in one layer, what is computed again included, if d_ff = 4 d_model.
@@ -179,6 +183,7 @@ def _layer_words(with_attention: bool) -> sp.Expr:
     return sp.expand(words)
 
 
+@checked
 @cache
 def tensor_parallelism(with_attention: bool, exact_words: bool) -> sp.Expr:
     """N_TP at which all-reduces last as long as arithmetic, on the best grid, in terms of d and a.
@@ -226,6 +231,7 @@ def _waste(with_attention: bool, exact_words: bool) -> sp.Expr:
     return needed * fed / tensor_parallelism(with_attention, exact_words)
 
 
+@checked
 def layer_chain_s(extras: Extras) -> float:
     """Least time of a layer in a step, seconds: its chain, with fused attention if it has any.
 
@@ -253,6 +259,7 @@ def _value(expr: sp.Expr, known: Mapping[str, float]) -> float:
     return float(evaluate(expr, {each.name: known[each.name] for each in expr.free_symbols}))
 
 
+@checked
 def critical_flop(gpu: GPU | str, correction: Correction = BASELINE) -> float:
     """T_crit, FLOP, at alpha = 0 with a correction: where no more nodes can be kept busy than are needed.
 
@@ -279,6 +286,7 @@ def critical_flop(gpu: GPU | str, correction: Correction = BASELINE) -> float:
     return FLOP_PER_MAC * _value(_training_macs(attended, executed=False), known | {"d": low})
 
 
+@checked
 def limit_flop(correction: Correction = BASELINE) -> float:
     """T_limit, FLOP, at alpha = 0 with a correction: what the steps that fit in a run can train.
 
@@ -297,6 +305,7 @@ def limit_flop(correction: Correction = BASELINE) -> float:
     return FLOP_PER_MAC * _value(_training_macs(attended, executed=False), known)
 
 
+@checked
 def anchor_effect(gpu: GPU | str, alpha: float) -> tuple[float, float]:
     """Factors by which T_crit and T_limit grow if a FLOP count stands over the anchor of 3e23 FLOP.
 
@@ -316,6 +325,7 @@ def anchor_effect(gpu: GPU | str, alpha: float) -> tuple[float, float]:
 # ---------------------------------------------------------------------------------- the simulator
 
 
+@checked
 def run_of(gpu: GPU | str, correction: Correction = BASELINE) -> Sweep:
     """The dense sweep of a GPU with a correction.
 
@@ -328,6 +338,7 @@ def run_of(gpu: GPU | str, correction: Correction = BASELINE) -> Sweep:
     return swept(correction if correction.changes_simulator else BASELINE, gpu, D_MODELS)
 
 
+@checked
 def memory_shares(found: Sweep, kept: str = "full") -> NDArray[np.float64]:
     """Share of a GPU's memory that each run of a sweep needs as it is split, if it keeps activations.
 
@@ -343,6 +354,7 @@ def memory_shares(found: Sweep, kept: str = "full") -> NDArray[np.float64]:
     >>> bool(memory_shares(run_of("H100 SXM"))[0] > 1)
     True
     """
+    check_choice("kept", kept, ("full", "selective", "recompute"))
     shares = []
     for step in found.steps:
         extras = replace(step.model.extras, activation_memory=kept)
@@ -359,6 +371,7 @@ def memory_shares(found: Sweep, kept: str = "full") -> NDArray[np.float64]:
     return np.array(shares)
 
 
+@checked
 def most_hidden_latency(gpu: GPU | str, extras: Extras = Extras()) -> tuple[float, float]:  # noqa: B008
     """Seconds a layer: most that messages wait in a pass, and least that its products' own latency lasts.
 
@@ -384,6 +397,7 @@ def most_hidden_latency(gpu: GPU | str, extras: Extras = Extras()) -> tuple[floa
     return float(waits), microbatches_needed(1, True) * products * gpu.matmul_latency_s
 
 
+@checked
 def headline(gpu: GPU | str, correction: Correction = BASELINE) -> Outcome:
     """What becomes of a GPU, dense models, with a correction.
 

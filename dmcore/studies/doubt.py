@@ -7,7 +7,8 @@ from functools import cache
 
 import sympy as sp
 
-from dmcore.algebra.checks import check_choice, check_flag, check_positive, check_real, check_type
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_choice, check_positive, check_real, check_type
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
 from dmcore.bottlenecks import composition, limits
@@ -17,6 +18,7 @@ from dmcore.studies.uncertainty import LIMITS, Assumption, baseline, limit_macs,
 __all__ = ["bound_at_alpha", "bound_flop", "doubt", "doubtful_symbols"]
 
 
+@checked
 def doubt(symbol: str) -> sp.Symbol:
     """u: the factor, up or down, within which 90 % of the belief in a symbol lies; 1 is no doubt.
 
@@ -33,6 +35,7 @@ def doubt(symbol: str) -> sp.Symbol:
 _DOUBTFUL = ("F", "beta_hbm", "beta_net", "ell", "b_p", "L_0", "t", "r")
 
 
+@checked
 def doubtful_symbols(limit: str) -> tuple[str, ...]:
     """Names of the symbols of which :func:`bound_at_alpha` takes a :func:`doubt`.
 
@@ -45,6 +48,7 @@ def doubtful_symbols(limit: str) -> tuple[str, ...]:
     return tuple(name for name in _DOUBTFUL if name in needed(limit))
 
 
+@checked
 @cache
 def bound_at_alpha(limit: str, upper: bool = True) -> sp.Expr:
     """The 95 % point of a limit, MAC, or its 5 % point, when alpha is known and the rest lognormal.
@@ -67,6 +71,7 @@ def bound_at_alpha(limit: str, upper: bool = True) -> sp.Expr:
     return expr * sp.exp(spread if upper else -spread)
 
 
+@checked
 def bound_flop(
     limit: str,
     beliefs: Sequence[Assumption],
@@ -87,7 +92,6 @@ def bound_flop(
     check_choice("limit", limit, LIMITS)
     check_real("alpha", alpha, scalar=True)
     composition.check_arguments(alpha)
-    check_flag("upper", upper)
     check_type("beliefs", beliefs, Sequence)
     for belief in beliefs:
         check_type("beliefs", belief, Assumption)

@@ -16,6 +16,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.symbols import SYMBOLS, latex, symbols
 from dmcore.algebra.tables import Table
@@ -265,6 +266,7 @@ class Response:
         return float(slope), float(np.std(y[used] - start - slope * x[used]))
 
 
+@checked
 def response(
     lever: str, gpu: GPU | str = "H100 SXM", factors: tuple[float, ...] = FACTORS
 ) -> Response:
@@ -290,6 +292,7 @@ def response(
 BATCH_EXPONENT = (-0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06)
 
 
+@checked
 def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float, float], ...]:
     """(change of alpha, log10 of the end of linear scaling in FLOP), from sweeps of the simulator.
 
@@ -303,6 +306,7 @@ def response_to_batch_exponent(gpu: GPU | str = "H100 SXM") -> tuple[tuple[float
     return tuple((by, _log(swept(law, gpu, FROM_2048).end.flop)) for by, law in laws.items())
 
 
+@checked
 def table_of_responses(responses: Sequence[Response]) -> Table:
     """The closed form's power, and the simulator's gains in decades at some factors and mean powers.
 

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache, partial
 from math import prod
 from types import MappingProxyType
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_choice, check_positive
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -108,6 +109,7 @@ GENERATIONS: Mapping[str, Generation] = MappingProxyType(
 # ---------------------------------------------------------------------------------- the simulator
 
 
+@checked
 @lru_cache(maxsize=64)
 def runs_of(
     gpu: GPU, min_utilization: float = MIN_UTILIZATION, widths: tuple[int, ...] = PAPERS_FROM_2048
@@ -122,6 +124,7 @@ def runs_of(
     return sweep(gpu, d_models=widths, min_utilization=min_utilization, progress=False)
 
 
+@checked
 def linear_scaling(gpu: GPU, min_utilization: float = 0.1) -> End:
     """Where linear scaling ends on a GPU, over several sets of clusters, in a sweep to ``min_utilization``.
 
@@ -154,6 +157,7 @@ REPORTED_SPLIT: Mapping[str, int] = MappingProxyType(
 GTX_580_WIDTH = 20480
 
 
+@checked
 def gtx_580_run(gpu: GPU | None = None) -> TrainingStep:
     """One step of a run near 1e26 FLOP on 2**24 cards of 2010, in the split of :data:`REPORTED_SPLIT`.
 
@@ -197,6 +201,7 @@ CHANGES: Mapping[str, Lever] = MappingProxyType(
 )
 
 
+@checked
 def changed(gpu: GPU, what: str, factor: float) -> GPU:
     """An accelerator of the same name with one of :data:`CHANGES` multiplied by a factor.
 
@@ -211,6 +216,7 @@ def changed(gpu: GPU, what: str, factor: float) -> GPU:
     return replace(CHANGES[what].at(factor).applied_to(gpu), name=gpu.name)
 
 
+@checked
 def inner_reach(gpu: GPU) -> float:
     """GPUs in a node beyond which the node's own network is the slower one; not rounded.
 
@@ -241,6 +247,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
+@checked
 def factors(old: str, new: str) -> dict[str, float]:
     """By what each part of the hardware multiplies T_crit from one generation to another, at alpha = 0.
 
@@ -269,6 +276,7 @@ def factors(old: str, new: str) -> dict[str, float]:
 # --------------------------------------------------------------------------------- runs over time
 
 
+@checked
 def trend(first: TrainingRun = ALEXNET, last: TrainingRun = LAST_RUN) -> float:
     """Factor by which compute grew in a year between two runs.
 
@@ -280,6 +288,7 @@ def trend(first: TrainingRun = ALEXNET, last: TrainingRun = LAST_RUN) -> float:
     return float((last.flop / first.flop) ** (1 / (last.year - first.year)))
 
 
+@checked
 def largest_run_in(year: float) -> float:
     """Training compute, FLOP, of the largest run in a year: the line through AlexNet and Llama 3.1.
 
@@ -288,11 +297,13 @@ def largest_run_in(year: float) -> float:
     >>> f"{largest_run_in(2026):.1e}"
     '3.6e+26'
     """
+    check_positive("year", year, finite=True)
     return FLOP_PER_MAC * float(
         evaluate(growth.compute_in_year(), y=year, g=trend(), T_1=LAST_RUN.macs, y_1=LAST_RUN.year)
     )
 
 
+@checked
 def years_reached(compute_flop: float) -> tuple[float, float]:
     """When the largest run reaches a compute (FLOP), at growth of 5 and of 4 times a year from Llama 3.1.
 

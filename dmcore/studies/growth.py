@@ -13,7 +13,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from dmcore.algebra.checks import check_positive, check_together, check_type
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive, check_together
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -104,6 +105,7 @@ def derivation() -> Derivation:
     )
 
 
+@checked
 def year_of_compute(compute_flop: ArrayLike, growth: ArrayLike, anchor: TrainingRun) -> Any:
     """The year in which the largest run reaches a compute.
 
@@ -135,7 +137,6 @@ def year_of_compute(compute_flop: ArrayLike, growth: ArrayLike, anchor: Training
     check_positive("compute_flop", compute_flop, finite=True)
     check_positive("growth", growth, finite=True)
     check_together(compute_flop=compute_flop, growth=growth)
-    check_type("anchor", anchor, TrainingRun)
     if not np.all(np.asarray(growth) > 1):
         raise ValueError(f"growth must be above 1, got {growth!r}")
     return evaluate(

@@ -10,6 +10,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive, check_positive_integer, refuse
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -94,6 +96,7 @@ class Boundary:
     moved: float
 
 
+@checked
 def boundaries(
     gpu: GPU | str, d1: float, d2: float, tokens: float, weight_gradient: bool = False
 ) -> tuple[Boundary, ...]:
@@ -108,6 +111,8 @@ def boundaries(
     SM to registers: 52.26 rows of tiles, 1441 MB
     """
     gpu = get_gpu(gpu)
+    for name, each in (("d1", d1), ("d2", d2), ("tokens", tokens)):
+        check_positive(name, each, finite=True)
     values = {"d_1": d1, "d_2": d2, "z": tokens, "w_P": 2.0, "w_A": 2.0, **model.gpu_values(gpu)}
     joined = gpu.distributed_shared_memory
     (room,) = symbols("C_tile")
@@ -129,6 +134,13 @@ def boundaries(
     )
 
 
+def _check_side(side: float) -> None:
+    """Refuse the side of a weight matrix that no layer has."""
+    if not 1 <= side <= 1e15:
+        refuse("side", side, "from 1 to 1e15")
+
+
+@checked
 def tile_side(room_bytes: float, side: float, word_bytes: float = 2.0) -> float:
     """Side of a tile, channels, if square weights of a side are cut for a room of that many bytes.
 
@@ -137,11 +149,15 @@ def tile_side(room_bytes: float, side: float, word_bytes: float = 2.0) -> float:
     >>> round(tile_side(2 * 1024**2, 8192))
     1024
     """
+    _check_side(side)
+    for name, each in (("room_bytes", room_bytes), ("word_bytes", word_bytes)):
+        check_positive(name, each, finite=True)
     (room,) = symbols("C_tile")
     values = {"d_1": side, "d_2": side, "w_P": word_bytes, "C_tile": room_bytes}
     return side / _value(model.tile_rows(room), values)
 
 
+@checked
 def tokens_for_share(gpu: GPU | str, side: int, share: float, weight_gradient: bool = False) -> int:
     """Least nanobatch, in steps of 8 tokens, that reaches a share of the useful rate.
 
@@ -158,6 +174,7 @@ def tokens_for_share(gpu: GPU | str, side: int, share: float, weight_gradient: b
         If the preset is unknown, or no nanobatch of up to 2**16 tokens reaches the share.
     """
     gpu = get_gpu(gpu)
+    check_positive_integer("side", side, most=2**53)
     tokens = np.arange(8, 2**16 + 1, 8)
     enough = share_of_useful_rate(gpu, side, tokens, weight_gradient) >= share
     if not enough.any():
@@ -165,6 +182,7 @@ def tokens_for_share(gpu: GPU | str, side: int, share: float, weight_gradient: b
     return int(tokens[np.argmax(enough)])
 
 
+@checked
 def share_of_useful_rate(
     gpu: GPU, side: float, tokens: ArrayLike, weight_gradient: bool = False
 ) -> NDArray[np.float64]:
@@ -176,7 +194,9 @@ def share_of_useful_rate(
     >>> share_of_useful_rate(GPUS["H100 SXM"], 8192, [128, 512, 4096]).round(2)
     array([0.5 , 0.91, 0.99])
     """
-    tokens = np.asarray(tokens)
+    _check_side(side)
+    check_positive("tokens", tokens, finite=True)
+    tokens = np.asarray(tokens, dtype=float)
     seconds = model.matmul_time(gpu, side, side, tokens, weight_gradient)
     return np.asarray(FLOP_PER_MAC * side**2 * tokens / seconds / gpu.useful_flop_per_s)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, lru_cache
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_count, check_positive_integer
 from dmcore.algebra.equation import Equation, in_pieces
 from dmcore.algebra.symbols import symbols
 from dmcore.models import laws
@@ -77,6 +79,7 @@ def equations() -> Mapping[str, Equation]:
     return {equation.label: equation for equation in found}
 
 
+@checked
 @lru_cache(maxsize=16)
 def best_splits(
     gpu: str = "H100 SXM", d_model: int = WIDTH, low: int = 9, high: int = 23
@@ -88,6 +91,8 @@ def best_splits(
     >>> [step.parallelism.tensor_parallel for step in best_splits("H100 SXM", 12288, 11, 11).values()]
     [32]
     """
+    check_count("low", low)
+    check_positive_integer("high", high, most=63)
     shape = Model.from_laws(d_model)
     found: dict[int, TrainingStep] = {}
     for power in range(low, high + 1):
@@ -118,6 +123,7 @@ def example() -> TrainingStep:
     return training_step("H100 SXM", Model.from_laws(WIDTH), split)
 
 
+@checked
 def causes(step: TrainingStep) -> dict[str, float]:
     """Share of the step that goes to each of :data:`CAUSES`.
 
@@ -133,6 +139,7 @@ def causes(step: TrainingStep) -> dict[str, float]:
     }
 
 
+@checked
 def in_full(number: int) -> str:
     """A whole number with all its digits, in groups of three.
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import (
-    check_flag,
     check_positive,
     check_positive_integer,
     check_scalar,
-    check_type,
+    named,
 )
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
@@ -119,6 +119,7 @@ class ClusterUse:
         }
 
 
+@checked
 def best_use(
     gpu: GPU | str,
     model: Model,
@@ -155,10 +156,8 @@ def best_use(
     2.52...
     """
     gpu = get_gpu(gpu)
-    check_type("model", model, Model)
     check_positive_integer("n_gpu", n_gpu, most=LARGEST_CLUSTER)
     check_scalar("duration_s", duration_s, finite=False)
-    check_flag("zero_bubble_latency", zero_bubble_latency)
     sizes = _sizes(gpu, model, int(n_gpu), duration_s)
     step = _fastest_of(gpu, model, sizes, duration_s, zero_bubble_latency)
     if step is None:
@@ -208,6 +207,7 @@ def _fastest_of(
     return best
 
 
+@checked
 def largest_run(
     gpu: GPU | str,
     n_gpu: int,
@@ -252,7 +252,6 @@ def largest_run(
     gpu = get_gpu(gpu)
     check_positive_integer("n_gpu", n_gpu, most=LARGEST_CLUSTER)
     check_scalar("duration_years", duration_years)
-    check_flag("zero_bubble_latency", zero_bubble_latency)
     n_gpu, duration_s = int(n_gpu), float(duration_years) * SIMULATOR_YEAR_S
     word_bytes = gpu.word_bytes
 
@@ -282,6 +281,7 @@ def largest_run(
     )
 
 
+@checked
 def nearest_model(model_of: Callable[[int], Model], training_flop: float) -> Model:
     """The model whose training compute is closest to so much, on a logarithmic scale.
 
@@ -298,6 +298,7 @@ def nearest_model(model_of: Callable[[int], Model], training_flop: float) -> Mod
     13184
     """
     check_positive("training_flop", training_flop, finite=True)
+    model_of, training_flop = named("model_of", model_of), float(training_flop)
     model_of(_width(FINE))
     above = _first_above(model_of, training_flop)
     near = [_made(model_of, place) for place in range(max(1, above - 2), above + 3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_positive_integer
 
 __all__ = ["Message", "RingState", "ring_all_reduce"]
@@ -35,6 +36,7 @@ class RingState:
     summed: tuple[tuple[frozenset[int], ...], ...]
 
 
+@checked
 def ring_all_reduce(peers: int) -> Iterator[RingState]:
     """The states of an all-reduce among that many GPUs: the start, then one for each move.
 

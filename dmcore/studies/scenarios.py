@@ -14,6 +14,8 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import refuse
 from dmcore.algebra.numbers import readable
 from dmcore.algebra.tables import Table
 from dmcore.hardware.catalog import get_gpu
@@ -268,6 +270,7 @@ def _written(flop: float | None) -> str:
     return "–" if flop is None else readable(flop, 2)
 
 
+@checked
 def headline_table(names: Iterable[str] = tuple(SCENARIOS)) -> ScenarioTable:
     """Scenarios evaluated, the first as the baseline: the table that sums up the book. Takes half a minute.
 
@@ -278,7 +281,9 @@ def headline_table(names: Iterable[str] = tuple(SCENARIOS)) -> ScenarioTable:
     4.26
     """
     chosen = tuple(names)
+    if not chosen:
+        refuse("names", names, f"of {', '.join(SCENARIOS)}")
     for name in chosen:
         if name not in SCENARIOS:
-            raise ValueError(f"names must be of {', '.join(SCENARIOS)}, got {name!r}")
+            refuse("names", name, f"of {', '.join(SCENARIOS)}")
     return ScenarioTable(tuple(Outcome(SCENARIOS[name], swept(SCENARIOS[name])) for name in chosen))

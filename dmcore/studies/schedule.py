@@ -15,6 +15,7 @@ from functools import cache
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_not_negative, check_positive_integer
 from dmcore.algebra.symbols import symbols
 from dmcore.models.laws import PASSES
@@ -61,6 +62,7 @@ class Task:
         return self.start + self.turns
 
 
+@checked
 def plain_schedule(stages: int, microbatches: int) -> tuple[Task, ...]:
     """All tasks of one step, each as early as its input and its stage allow.
 
@@ -90,6 +92,7 @@ def plain_schedule(stages: int, microbatches: int) -> tuple[Task, ...]:
     return tuple(tasks)
 
 
+@checked
 def idle_share(tasks: tuple[Task, ...]) -> float:
     """Share of all stages' time, from the first start to the last end, in which a stage waits.
 
@@ -167,6 +170,7 @@ class Turn:
     start: Fraction
 
 
+@checked
 def zero_bubble_schedule(
     stages: int, microbatches: int, blocks: int = 1, transfer: Fraction | int = 0
 ) -> tuple[Turn, ...]:
@@ -196,8 +200,10 @@ def zero_bubble_schedule(
     >>> waiting_share(zero_bubble_schedule(stages=4, microbatches=8, transfer=1))
     0.17...
     """
+    most = _MOST // 10
     for name, value in (("stages", stages), ("microbatches", microbatches), ("blocks", blocks)):
-        check_positive_integer(name, value)
+        check_positive_integer(name, value, most=most)
+        most //= value
     check_not_negative("transfer", float(transfer))
     last, way = stages * blocks - 1, Fraction(transfer)
     free = [Fraction(0)] * stages
@@ -233,6 +239,7 @@ def zero_bubble_schedule(
 _KINDS = ("gradients", "forward", "weights")
 
 
+@checked
 def waiting_share(turns: tuple[Turn, ...]) -> float:
     """Share of the time that stages wait if such steps follow each other.
 

@@ -12,7 +12,8 @@ from functools import cache
 import numpy as np
 import sympy as sp
 
-from dmcore.algebra.checks import check_scalar
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import refuse
 from dmcore.algebra.derivation import Derivation, Step
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -177,6 +178,7 @@ def derivation() -> Derivation:
     )
 
 
+@checked
 def critical_compute_exact(
     gpu: GPU | str,
     ratio: float,
@@ -207,7 +209,10 @@ def critical_compute_exact(
     '3.0e+28'
     """
     gpu = get_gpu(gpu)
-    check_scalar("ratio", ratio)
+    if not 1e-6 <= ratio <= 1e6:
+        refuse("ratio", ratio, "from 1e-6 to 1e6")
+    if not -1 < layers_exponent < 1:
+        refuse("layers_exponent", layers_exponent, "between -1 and 1")
     start = limits.critical_compute(
         gpu,
         alpha,

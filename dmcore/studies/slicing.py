@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from math import prod
 
-from dmcore.algebra.checks import check_positive_integer, check_scalar, check_type
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import check_positive_integer, check_scalar
 from dmcore.algebra.expressions import evaluate
 from dmcore.bottlenecks import network
 from dmcore.simulator import traffic
@@ -104,6 +105,7 @@ class Slicing:
                             )
 
 
+@checked
 def words_by_way(
     slicing: Slicing, *, d: float, f: float, layers: float, params: float, batch: float
 ) -> dict[str, float]:
@@ -136,7 +138,6 @@ def words_by_way(
     >>> {way: count for way, count in words.items() if count}
     {'data': 262144.0}
     """
-    check_type("slicing", slicing, Slicing)
     for name, figure in {
         "d": d,
         "f": f,

@@ -22,7 +22,14 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from dmcore.algebra.checks import check_choice, check_positive, check_positive_integer, check_real
+from dmcore.algebra.checked import checked
+from dmcore.algebra.checks import (
+    check_choice,
+    check_count,
+    check_positive,
+    check_positive_integer,
+    check_real,
+)
 from dmcore.algebra.expressions import evaluate
 from dmcore.algebra.symbols import FLOP_PER_MAC, SYMBOLS, symbols
 from dmcore.bottlenecks import critical_batch, latency, limits
@@ -137,6 +144,7 @@ class Assumption:
 # ---------------------------------------------------------------------------------------- beliefs
 
 
+@checked
 def assumptions(gpu: GPU | str = "H100 SXM", prior: str = "") -> tuple[Assumption, ...]:
     """The book's distributions around the paper's baseline (beliefs.toml), for a cluster of that GPU.
 
@@ -245,6 +253,7 @@ def attention_chain() -> sp.Expr:
     return 1 + xi * (both[1] / both[0] - 1)
 
 
+@checked
 @cache
 def limit_macs(limit: str) -> sp.Expr:
     """A limit, MAC, with a batch that was measured at T_p, and the share xi of attention.
@@ -265,6 +274,7 @@ def limit_macs(limit: str) -> sp.Expr:
     return limits.latency_macs().subs({b_0: batch, ell: ell * attention_chain()})
 
 
+@checked
 @cache
 def needed(limit: str) -> frozenset[str]:
     """Names of the symbols of a limit.
@@ -277,6 +287,7 @@ def needed(limit: str) -> frozenset[str]:
     return frozenset(symbol.name for symbol in limit_macs(limit).free_symbols)
 
 
+@checked
 def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM") -> Any:
     """T_crit or T_limit in FLOP, from values of the symbols that it needs; others are passed over.
 
@@ -299,9 +310,8 @@ def limit_flop(limit: str, values: Mapping[str, Any], gpu: GPU | str = "H100 SXM
 limit_years = partial(growth.year_of_compute, anchor=LATEST_RUN)
 
 
-def sample(
-    beliefs: Sequence[Assumption], draws: int = 1_000_000, seed: int = 0
-) -> dict[str, Array]:
+@checked
+def sample(beliefs: Sequence[Assumption], draws: int = 10**6, seed: int = 0) -> dict[str, Array]:
     """Independent draws of every assumption, by symbol name, each of shape ``(draws,)``.
 
     Each has a stream of its own, so that its draws stay the same when others change or are left out.
@@ -311,7 +321,8 @@ def sample(
     >>> {name: values.shape for name, values in sample(assumptions()[:2], draws=5).items()}
     {'alpha': (5,), 'b_p': (5,)}
     """
-    check_positive_integer("draws", draws)
+    check_positive_integer("draws", draws, most=10**8)
+    check_count("seed", seed)
     names = [belief.symbol for belief in beliefs]
     if len(set(names)) < len(names):
         raise ValueError(f"beliefs must be of different symbols, got {', '.join(names)}")
@@ -360,6 +371,7 @@ def credible_interval(values: Array, share: float = 0.9) -> Interval:
     return Interval(float(low), float(median), float(high), share)
 
 
+@checked
 @lru_cache(maxsize=16)
 def under_priors(
     limit: str, gpu: GPU | str = "H100 SXM", draws: int = 200_000
@@ -407,6 +419,7 @@ class Effect:
         return abs(float(np.log10(self.at_high / self.at_low)))
 
 
+@checked
 def tornado(
     limit: str, beliefs: Sequence[Assumption], gpu: GPU | str = "H100 SXM"
 ) -> tuple[Effect, ...]:

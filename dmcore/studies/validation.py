@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_choice
 from dmcore.algebra.expressions import evaluate, value_of
 from dmcore.algebra.symbols import symbols
@@ -107,6 +108,7 @@ def _bubble_of_busy() -> sp.Expr:
     return sp.simplify(bubble / (1 - bubble))
 
 
+@checked
 def places(run: MeasuredRun) -> int:
     """Layers on a stage of the pipeline, with those an embedding takes: the most interleaving there is.
 
@@ -236,6 +238,7 @@ class Comparison:
         return self.step.arithmetic_s / (self.step_s - self.parts["rest"])
 
 
+@checked
 @lru_cache(maxsize=128)
 def compare(run: MeasuredRun) -> Comparison:
     """What the simulator says of a measured run.
@@ -278,6 +281,7 @@ FAMILIES: Mapping[str, tuple[str, int]] = MappingProxyType(
 )
 
 
+@checked
 def family(name: str) -> tuple[MeasuredRun, ...]:
     """The runs of a family, smallest cluster first.
 
@@ -299,6 +303,7 @@ def family(name: str) -> tuple[MeasuredRun, ...]:
     return tuple(sorted(runs, key=lambda run: run.n_gpu))
 
 
+@checked
 def strong_scaling(runs: Sequence[MeasuredRun]) -> dict[str, float]:
     """How much of its utilization a model loses from the smallest cluster to the largest.
 
