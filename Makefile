@@ -133,6 +133,13 @@ lowest: env  ## Run the tests of the model at the lowest versions that requireme
 bench: env  ## Time the parts that have to be fast: the simulator, and the figures of the built site
 	$(BIN)/pytest tests/bench_simulator.py tests/bench_live.py -q -s --benchmark-columns=min,median,rounds
 
+# More of them: make mutants MUTANTS="--number 500 --seed 2"
+MUTANTS ?=
+.PHONY: mutants
+mutants: env $(JS_READY)  ## Put small faults into the code, one at a time, and tell how many the tests notice
+	$(BIN)/python tests/mutants.py python --jobs $(JOBS) $(MUTANTS)
+	$(BIN)/python tests/mutants.py javascript --jobs $(JOBS) $(MUTANTS)
+
 .PHONY: lock
 lock: env  ## Renew requirements.lock from requirements.txt
 	@mkdir -p _build
