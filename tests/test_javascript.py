@@ -229,16 +229,38 @@ def test_names_that_javascript_lacks(name):
         javascript(2 * sp.Symbol(name))
 
 
-def test_numbers_read_as_in_python():
-    values = [0, 1, 12345.678, 999.96, 0.0012345, 9.9999e-4, 1e6, 2.345e28, 999999.6, np.inf, 0.5]
+def written(call, values):
+    """What a function of the page's numbers writes, with the spaces of a keyboard."""
     program = f"""
-        import {{ readable }} from {json.dumps((LIVE / "numbers.js").as_uri())};
+        import * as numbers from {json.dumps((LIVE / "numbers.js").as_uri())};
+        const {{ readable, shown, short }} = numbers;
         const values = {json.dumps(values).replace("Infinity", "1e999")};
-        const texts = values.flatMap((value) => [1, 3, 4].map((digits) => readable(value, digits)));
-        console.log(JSON.stringify(texts));
+        console.log(JSON.stringify(values.flatMap((value) => {call})));
     """
     done = subprocess.run(
         [node(), "--input-type=module", "-e", program], capture_output=True, text=True, check=True
     )
-    theirs = [text.replace("\u00a0", " ") for text in json.loads(done.stdout)]
+    return [text.replace("\u00a0", " ") for text in json.loads(done.stdout)]
+
+
+def test_numbers_read_as_in_python():
+    values = [0, 1, 12345.678, 999.96, 0.0012345, 9.9999e-4, 1e6, 2.345e28, 999999.6, np.inf, 0.5]
+    theirs = written("[1, 3, 4].map((digits) => readable(value, digits))", values)
     assert theirs == [readable(value, digits) for value in values for digits in (1, 3, 4)]
+
+
+def test_numbers_by_a_figure_and_beside_a_slider():
+    """Whole numbers by a figure stand in full; a slider's have no zeros that say nothing."""
+    expected = {
+        24576: ("24\u202f576", "24\u202f576"),
+        1234567: ("1\u202f234\u202f567", "1.235 × 10⁶"),
+        -3: ("−3", "−3"),
+        0.5: ("0.5000", "0.5"),
+        12.5: ("12.50", "12.5"),
+        99.999: ("100.0", "100"),
+        1e29: ("1.000 × 10²⁹", "10²⁹"),
+        2.5e28: ("2.500 × 10²⁸", "2.5 × 10²⁸"),
+        2.5e-9: ("2.500 × 10⁻⁹", "2.5 × 10⁻⁹"),
+    }
+    texts = written("[shown(value), short(value)]", list(expected))
+    assert texts == [text for pair in expected.values() for text in pair]
