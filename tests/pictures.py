@@ -79,6 +79,7 @@ READ = """
       );
     return {
       origin: [zero.x, zero.y],
+      words: svg.getAttribute("aria-label"),
       axes,
       titles: all(svg, ":scope > text").map((node) => node.textContent),
       clip: [...corner(0), ...corner(1)],
@@ -273,6 +274,12 @@ class Picture:
         above = np.maximum(0, np.maximum(top - points[:, 1], points[:, 1] - bottom))
         assert np.hypot(aside, above).min() <= BESIDE, text
 
+    def check_names(self, known):
+        """No other names than these stand in the picture; there are some."""
+        names = {label["text"] for label in self.drawn["labels"]}
+        assert names
+        assert names <= set(known)
+
     def points(self, xs, ys):
         """The pixels of some values."""
         return np.column_stack([self.x(xs), self.y(ys)]).reshape(-1, 2)
@@ -399,6 +406,8 @@ def check_explorer(picture, explorer, values, all_seen):
     for index in picture.check_points(picture.drawn["marks"], at, INK):
         if explorer.marks[index].label:
             picture.check_name(explorer.marks[index].label, INK, at[[index]])
+    named = (*explorer.curves, *explorer.marks, *explorer.bands)
+    picture.check_names(each.label for each in named)
     assert len(picture.drawn["bands"]) == len(explorer.bands)
     for index, band in enumerate(explorer.bands):
         unit = (explorer.x if band.vertical else explorer.y).per_unit
@@ -431,6 +440,7 @@ def check_grid_lines(picture, figure, choice):
         faint = option != choice[0]
         seen = picture.check_line(index, *shown_runs(figure, runs), option, index, faint)
         assert seen == len(runs)
+    picture.check_names(options)
 
 
 def stack_range(figure):
@@ -449,4 +459,4 @@ def check_stack(picture, figure, runs):
         outline = stepped(picture, xs, below, above)
         picture.check_band(index, outline, labels[name], color_of(color, index), BESIDE)
         below = above
-    assert picture.drawn["labels"]
+    picture.check_names(labels[name] for name in figure.mix.columns)
