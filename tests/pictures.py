@@ -125,10 +125,19 @@ READ = """
             each.querySelector(".dm-unit")?.innerText ?? "",
           ]),
           fields: Object.fromEntries(
-            all(figure, ".dm-row:has([type=range])").map((row) => [
-              row.querySelector("[type=range]").id.split("--")[1],
-              [row.querySelector(".dm-typed input").value, row.querySelector(".dm-unit").innerText],
-            ]),
+            all(figure, ".dm-row:has([type=range])").map((row) => {
+              const range = row.querySelector("[type=range]");
+              return [
+                range.id.split("--")[1],
+                {
+                  text: row.querySelector(".dm-typed input").value,
+                  unit: row.querySelector(".dm-unit").innerText,
+                  spoken: range.getAttribute("aria-valuetext"),
+                  thumb: range.value / range.max,
+                  steps: Number(range.max),
+                },
+              ];
+            }),
           ),
           menus: all(figure, ".dm-row select").map((each) => each.selectedOptions[0].textContent),
           reading: said(".dm-reading"),
@@ -220,7 +229,9 @@ class Picture:
         places = np.array([tick["at"][along] for tick in ticks])
         boxes = np.array([tick["box"] for tick in ticks])
         middles = (boxes[:, along] + boxes[:, along + 2]) / 2
-        np.testing.assert_allclose(middles, places, atol=4)  # each text is at its tick
+        np.testing.assert_allclose(middles, places, atol=4)  # each text is at its tick,
+        far = boxes[:, 1] - ticks[0]["at"][1] if along == 0 else ticks[0]["at"][0] - boxes[:, 2]
+        assert np.all((far > 0) & (far < BESIDE))  # below the x axis or left of the y axis
         assert len(values) >= 2
         assert np.all(np.diff(values) > 0)
         told = np.log if wanted.log else np.asarray

@@ -110,8 +110,8 @@ def states() -> dict[str, State]:
             "depth": list(depth.options)[1],
             "ell_hop": 80,
             "months": 1,
-            "node_size": 4.4,  # rounds
-            "gpus": 640.3,
+            "node_size": 4,
+            "gpus": 640.3,  # rounds
             "x": RUNS_AT["your-cluster"],
         },
     }
@@ -181,13 +181,32 @@ def texts(readouts, labels, values, units):
         assert says(text, value), (label, text, value)
 
 
-def fields(found, sliders, values):
-    """Hold the number beside each slider against the value of its symbol."""
-    for slider in sliders:
-        text, unit = found["fields"][slider.symbol]
-        assert unit == slider.unit
-        wanted = values[slider.symbol] / slider.per_unit
-        assert value_of(text) == pytest.approx(wanted, rel=0 if slider.whole else ROUNDED), slider
+def check_field(found, slider, value):
+    """What stands beside a slider, and is spoken, is the value of its symbol, and so is the thumb's place."""
+    wanted, ends = (
+        value / slider.per_unit,
+        (slider.low / slider.per_unit, slider.high / slider.per_unit),
+    )
+    assert found["unit"] == slider.unit
+    whole = getattr(slider, "whole", False)
+    assert value_of(found["text"]) == pytest.approx(wanted, rel=0 if whole else ROUNDED), slider
+    assert plain(found["spoken"]) == plain(f"{found['text']} {slider.unit}".strip())
+    told = np.log if slider.log else float
+    low, high = map(told, ends)
+    share = min((told(wanted) - low) / (high - low), 1)  # what a GPU has may be infinite
+    assert found["thumb"] == pytest.approx(share, abs=1 / found["steps"]), slider
+
+
+def check_menus(found, controls, values):
+    """The options that are chosen, and whether a slider has left what one sets."""
+    menus = [control for control in controls if isinstance(control, Menu)]
+    movable = {control.symbol for control in controls if isinstance(control, Slider)}
+    assert len(found) == len(menus)
+    for text, menu in zip(found, menus, strict=True):
+        option = text.removesuffix(", changed")
+        left = {name for name, value in menu.options[option].items() if values[name] != value}
+        assert bool(left) == text.endswith(", changed"), (text, left)
+        assert left <= movable, (text, left)
 
 
 # ----------------------------------------------------------------------------------- expressions
@@ -212,7 +231,9 @@ def test_an_explorer_draws_what_dmcore_computes(seen, name, state):
         [explorer.read(readout, values) for readout in explorer.readouts],
         [readout.unit for readout in explorer.readouts],
     )
-    fields(found, explorer.sliders, values)
+    for slider in explorer.sliders:
+        check_field(found["fields"][slider.symbol], slider, values[slider.symbol])
+    check_menus(found["menus"], explorer.controls, values)
     head, *rows = found["table"]
     assert head[0] == explorer.x.title
     assert len(rows) == len(xs[::10])
@@ -273,9 +294,7 @@ def check_runs(figure, found, runs, at, color):
         [float(flop.max()), *map(in_unit, values, columns)],
         [figure.x.unit, *(column.unit for column in columns)],
     )
-    text, unit = found["fields"]["x"]
-    assert value_of(text) == pytest.approx(at / figure.x.per_unit, rel=ROUNDED)
-    assert unit == figure.x.unit
+    check_field(found["fields"]["x"], figure.x, at)
     said = [value_of(each) for each in POWER.findall(plain(found["nearest"]))]
     assert said == pytest.approx(story(flop, row, at / figure.x.per_unit), rel=ROUNDED)
 
@@ -325,9 +344,11 @@ def test_a_cluster_draws_the_runs_that_dmcore_simulates(seen, state):
     for index, (of, *looks) in enumerate(lines):
         assert picture.check_line(index, *shown_runs(figure, of), *looks) == len(of)
     sliders = [control for control in CLUSTER.controls if isinstance(control, Slider)]
-    fields(found, sliders, settings)
+    for slider in sliders:
+        check_field(found["fields"][slider.symbol], slider, settings[slider.symbol])
+    check_menus(found["menus"], CLUSTER.controls, settings)
     gpus = GPUS[state]
-    assert value_of(found["fields"]["gpus"][0]) == gpus
+    check_field(found["fields"]["gpus"], CLUSTER.own, gpus)
     summary = use_of(settings, gpus).summary()
     told = summary | summary["split"]
     columns = CLUSTER.own_columns
@@ -362,8 +383,8 @@ def test_the_pointer_reads_off_the_lines(page, seen):
     explorer, values = EXPLORERS["special"], STATES["moved"].explorers["special"]
     picture = explorer_picture(seen["moved"]["special"], explorer)
     xs = explorer.x_values()
-    for at in (3, 7):
-        place = float(picture.x(xs[at])) + 9, picture.top + 40
+    for at, beside in ((3, 9), (7, -9)):
+        place = float(picture.x(xs[at])) + beside, picture.top + 40
         page.mouse.move(*under(page, "special", place))
         found = read(page, "special")["special"]
         heights = [float(ys[at]) for ys in heights_of(explorer, values)]
@@ -379,6 +400,10 @@ def test_the_pointer_reads_off_the_lines(page, seen):
         wanted = picture.points([xs[at]] * len(heights), heights)
         wanted = wanted[np.isfinite(wanted).all(axis=1) & picture.seen(wanted)]
         np.testing.assert_allclose(shown_points, wanted, atol=1)
+    page.mouse.move(0, 0)
+    found = read(page, "special")["special"]
+    assert found["reading"] == ""
+    assert found["pictures"][0]["rule"] is None
 
 
 def test_the_pointer_reads_off_a_run_and_a_click_picks_it(page):
