@@ -571,7 +571,10 @@ const Quick = globalThis.Worker;
 globalThis.Worker = class {
   constructor(url) {
     this.quick = new Quick(url);
-    this.quick.onmessage = (event) => setTimeout(() => this.onmessage(event), 400);
+    this.quick.onmessage = (event) => {
+      globalThis.held = true;
+      setTimeout(() => this.onmessage(event), 400);
+    };
     this.quick.onerror = (event) => this.onerror(event);
   }
   postMessage(message) { this.quick.postMessage(message); }
@@ -588,17 +591,16 @@ def test_an_answer_that_comes_late_is_not_taken_for_another_question(browser, ho
     page.goto(homes["your-cluster"].as_uri())
     root = page.locator("figure#fig-your-cluster")
     field = page.locator("[id='fig-your-cluster--gpus-number']")
-    for text, wait_ms in (
-        ("16", 500),
-        ("64", 3000),
-    ):  # the first answer is on its way at the second
-        field.fill(text)
-        field.press("Enter")
-        page.wait_for_timeout(wait_ms)
-    assert root.locator(".dm-own").inner_text() == ""
+    field.fill("16")
+    field.press("Enter")
+    page.wait_for_function("globalThis.held")  # its answer is on its way
+    field.fill("64")
+    field.press("Enter")
+    told = root.locator(".dm-own")
+    page.wait_for_function("told => !told.textContent", arg=told.element_handle())
     use = use_of(settings_of(page, figure), 64)
-    told = float(shown_number(root, "Largest run"))
-    assert told == pytest.approx(use.step.model.training_flop, rel=TOLERANCE)
+    largest = float(shown_number(root, "Largest run"))
+    assert largest == pytest.approx(use.step.model.training_flop, rel=TOLERANCE)
     context.close()
 
 
@@ -674,10 +676,11 @@ def test_a_simulation_that_fails(browser, alone, tmp_path, instead, first, why):
     page.on("pageerror", lambda error: thrown.append(error))
     page.goto(address)
     root = page.locator("figure#fig-your-cluster")
-    progress = root.locator(".dm-progress")
+    progress, spoken = root.locator(".dm-progress"), root.locator("p.dm-hidden[role=status]")
     largest = shown_number(root, "Largest feasible run")
     for option in ("A100 SXM", "V100 SXM"):
         said.clear()
+        spoken.evaluate("spoken => { spoken.textContent = ''; }")
         page.locator("[id='fig-your-cluster--gpu']").select_option(option)
         page.wait_for_function(
             "told => told.textContent.startsWith('The simulation failed')",
@@ -686,11 +689,15 @@ def test_a_simulation_that_fails(browser, alone, tmp_path, instead, first, why):
         simulated(page)
         assert why in progress.inner_text()
         assert shown_number(root, "Largest feasible run") == largest
-        page.wait_for_timeout(1200)
+        # When all is quiet, it is spoken.
+        page.wait_for_function(
+            """([own, spoken]) => own.textContent.startsWith("The search failed")
+              && spoken.textContent === "The simulation failed." """,
+            arg=[root.locator(".dm-own").element_handle(), spoken.element_handle()],
+        )
         # Once for the sweep, and once for what a cluster of one's own can do.
         assert len(said) == 2
         assert all(why in each for each in said)
-        assert root.locator("p.dm-hidden[role=status]").inner_text() == "The simulation failed."
     root.get_by_role("button", name="Reset").click()
     simulated(page)
     assert progress.inner_text().startswith("Simulated: ")
