@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from chapter_explorers import explorers
+from pictures import value_of
 from test_live import grid, small
 
 from dmcore import sweep
@@ -26,6 +27,8 @@ pytestmark = [pytest.mark.site, pytest.mark.browser]
 TOLERANCE = 1e-9
 LOCAL = ("file:", "data:", "blob:", "about:")
 FIGURES = explorers()
+# Between them they have every kind of control. What each explorer shows is in test_browser_drawn.py.
+MOVED = ("blocks", "pipeline-bubble")
 # Two frames: one in which the script draws, and the next.
 DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -64,24 +67,25 @@ def homes(paths):
     return found
 
 
+def page_of(site, path, *figures):
+    """Write figures, as HTML, to a page of their own, with the site's script and styles; its address."""
+    styles = (site / "_static" / "live" / "live.css", site / "_static" / "book.css")
+    path.write_text(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Figures</title>"
+        + "".join(f'<link rel="stylesheet" href="{each.as_uri()}">' for each in styles)
+        + f'<script defer src="{(site / "_static" / "live" / "live.js").as_uri()}"></script><main>'
+        + "".join(figures)
+        + "</main></html>",
+        "utf-8",
+    )
+    return path.as_uri()
+
+
 @pytest.fixture
 def alone(site, tmp_path):
-    """A function that writes figures to a page of their own, with the site's script; its address."""
-
-    def write(*figures):
-        live = (site / "_static" / "live").as_uri()
-        page = tmp_path / "alone.html"
-        page.write_text(
-            "<!doctype html><html lang=en><meta charset=utf-8><title>Figures</title>"
-            f'<link rel="stylesheet" href="{live}/live.css">'
-            f'<script defer src="{live}/live.js"></script><main>'
-            + "".join(figure._repr_html_() for figure in figures)
-            + "</main></html>",
-            "utf-8",
-        )
-        return page.as_uri()
-
-    return write
+    """A function that writes figures to a page of their own; its address."""
+    path = tmp_path / "alone.html"
+    return lambda *figures: page_of(site, path, *(figure._repr_html_() for figure in figures))
 
 
 class Shown:
@@ -128,16 +132,10 @@ def test_every_explorer_has_a_page(homes):
     assert set(FIGURES) <= set(homes)
 
 
-def home_of(name, homes):
-    if name not in homes:
-        pytest.skip(f"{name} stands on no page")  # test_every_explorer_has_a_page fails
-    return homes[name].as_uri()
-
-
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", MOVED)
 def test_every_control(browser, homes, name):
     explorer = FIGURES[name]
-    with opened(browser, home_of(name, homes)) as page:
+    with opened(browser, homes[name].as_uri()) as page:
         figure = Shown(page, explorer)
         defaults = figure.check()
         assert defaults == pytest.approx(explorer.defaults(), rel=TOLERANCE)
@@ -172,10 +170,10 @@ def test_every_control(browser, homes, name):
         assert figure.check() == pytest.approx(explorer.defaults(), rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", MOVED)
 def test_shared_link(browser, homes, name):
     explorer = FIGURES[name]
-    home = home_of(name, homes)
+    home = homes[name].as_uri()
     with opened(browser, home) as page:
         figure = Shown(page, explorer)
         for control in explorer.controls:
@@ -279,31 +277,15 @@ def test_link_followed_on_the_same_page(browser, alone):
         assert first.check()["s"] == 2
 
 
-def test_what_is_drawn(browser, alone):
-    """A line at its place, a vertical band, a point; nothing of what is infinite."""
-    with opened(browser, alone(LiveFigure(small()))) as page:
-        figure = Shown(page, small())
-        drawing = figure.root.locator("svg.dm-drawing")
-        assert drawing.get_attribute("role") == "img"
-        page.wait_for_function(
-            "svg => svg.getAttribute('aria-label')", arg=drawing.element_handle()
-        )
-        assert drawing.get_attribute("aria-label") == "A line & a band. slope: 1 m"
-        assert figure.root.locator("path.dm-line").count() == 2
-        assert "NaN" not in drawing.inner_html()
-        assert "Infinity" not in drawing.inner_html()
-        assert "here" in drawing.text_content()
-        assert "far" in drawing.text_content()
-
-
 def test_words_and_table(browser, homes):
     name = "nanobatch"
     with opened(browser, homes[name].as_uri()) as page:
         figure = Shown(page, FIGURES[name])
         figure.control("beta_hbm").press("PageUp")
-        page.wait_for_timeout(600)
         words = FIGURES[name].readouts[0].label
-        assert words in figure.root.locator("p.dm-hidden[role=status]").inner_text()
+        spoken = figure.root.locator("p.dm-hidden[role=status]")
+        page.wait_for_function("spoken => spoken.textContent", arg=spoken.element_handle())
+        assert words in spoken.inner_text()
         assert words in figure.root.locator("svg.dm-drawing").get_attribute("aria-label")
         figure.root.locator("summary").click()
         rows = figure.root.locator("table tbody tr")
@@ -320,12 +302,16 @@ def test_words_and_table(browser, homes):
 
 
 def test_without_javascript(browser, homes):
+    """The still figures, each with its words. One page stands for all, which have one style."""
     for name, path in homes.items():
-        with opened(browser, path.as_uri(), javascript=False) as page:
-            still = page.locator(f"figure#fig-{name} .dm-still svg")
-            assert still.is_visible()
-            assert still.get_attribute("aria-label")
-            assert page.locator(f"figure#fig-{name} input").count() == 0
+        figure = path.read_text("utf-8").split(f'<figure class="dm-live" id="fig-{name}"')[1]
+        still, rest = figure.split("</figure>")[0].split('<script type="application/json">')
+        assert re.match('[^>]*><div class="dm-still"><svg[^>]* aria-label="[^"]+"', still)
+        assert rest.endswith("</script>")
+    name, path = next(iter(homes.items()))
+    with opened(browser, path.as_uri(), javascript=False) as page:
+        assert page.locator(f"figure#fig-{name} .dm-still svg").is_visible()
+        assert page.locator(f"figure#fig-{name} input").count() == 0
 
 
 def test_the_still_figure_stays_if_the_script_fails(browser, alone, tmp_path):
@@ -383,10 +369,10 @@ def test_grid(browser, alone):
             list(runs.columns["flop"]), rel=1e-11
         )
         assert {(row["gpu"], row["model-kind"]) for row in rows} == {("B", "dense")}
-        page.wait_for_function("location.hash.length > 1")
-        page.wait_for_timeout(500)
+        page.wait_for_function(
+            "link => location.hash === link", arg=f"#grid?gpu=B&x={quote('9e+28')}"
+        )
         link = page.evaluate("location.href")
-        assert link.endswith(f"#grid?gpu=B&x={quote('9e+28')}")
         root.locator("select").nth(0).select_option("C")
         root.locator("select").nth(1).select_option("sparse")
         page.evaluate(DRAWN)
@@ -495,7 +481,6 @@ def test_cluster(browser, homes):
         )
         assert {float(row["F_peak"]) for row in rows} == {4e15}
         page.wait_for_function("location.hash.includes('x=')")
-        page.wait_for_timeout(500)
         link = page.evaluate("location.href")
         root.get_by_role("button", name="Reset").click()
         settings, _ = check_cluster(page, figure)
@@ -520,8 +505,10 @@ def test_cluster_of_other_runs(browser, homes):
         settings, _ = check_cluster(page, figure)
         assert math.isinf(settings["beta_beyond"])
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        page.wait_for_timeout(600)
-        assert "Infinite Network" in root.locator("p.dm-hidden[role=status]").inner_text()
+        page.wait_for_function(
+            "spoken => spoken.textContent.includes('Infinite Network')",
+            arg=root.locator("p.dm-hidden[role=status]").element_handle(),
+        )
         at = page.locator("[id='fig-your-cluster--x-number']")
         at.fill("1e36")
         at.press("Enter")
@@ -584,7 +571,10 @@ const Quick = globalThis.Worker;
 globalThis.Worker = class {
   constructor(url) {
     this.quick = new Quick(url);
-    this.quick.onmessage = (event) => setTimeout(() => this.onmessage(event), 400);
+    this.quick.onmessage = (event) => {
+      globalThis.held = true;
+      setTimeout(() => this.onmessage(event), 400);
+    };
     this.quick.onerror = (event) => this.onerror(event);
   }
   postMessage(message) { this.quick.postMessage(message); }
@@ -601,17 +591,16 @@ def test_an_answer_that_comes_late_is_not_taken_for_another_question(browser, ho
     page.goto(homes["your-cluster"].as_uri())
     root = page.locator("figure#fig-your-cluster")
     field = page.locator("[id='fig-your-cluster--gpus-number']")
-    for text, wait_ms in (
-        ("16", 500),
-        ("64", 3000),
-    ):  # the first answer is on its way at the second
-        field.fill(text)
-        field.press("Enter")
-        page.wait_for_timeout(wait_ms)
-    assert root.locator(".dm-own").inner_text() == ""
+    field.fill("16")
+    field.press("Enter")
+    page.wait_for_function("globalThis.held")  # its answer is on its way
+    field.fill("64")
+    field.press("Enter")
+    told = root.locator(".dm-own")
+    page.wait_for_function("told => !told.textContent", arg=told.element_handle())
     use = use_of(settings_of(page, figure), 64)
-    told = float(shown_number(root, "Largest run"))
-    assert told == pytest.approx(use.step.model.training_flop, rel=TOLERANCE)
+    largest = float(shown_number(root, "Largest run"))
+    assert largest == pytest.approx(use.step.model.training_flop, rel=TOLERANCE)
     context.close()
 
 
@@ -649,18 +638,11 @@ def test_curves_are_kept_and_compared(browser, homes):
         for row, setting in zip(rows, settings, strict=True):
             runs = figure.runs(setting)
             largest, end = row[head.index("Largest feasible run (FLOP)") :][:2]
-            assert number(largest) == pytest.approx(runs.numbers("training_flop").max(), rel=1e-3)
-            assert number(end) == pytest.approx(runs.facts["end"], rel=1e-3)
+            assert value_of(largest) == pytest.approx(runs.numbers("training_flop").max(), rel=1e-3)
+            assert value_of(end) == pytest.approx(runs.facts["end"], rel=1e-3)
         kept.get_by_role("button", name="Drop the old one").click()
         page.evaluate(DRAWN)
         assert root.locator("svg.dm-drawing").first.locator("path.dm-line").count() == 2
-
-
-def number(text):
-    """The number that a text such as 8.7 × 10²⁸ says."""
-    front, _, power = re.sub(r"[\s\u202f\u00a0]", "", text).partition("×10")
-    raised = power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-"))
-    return float(front) * 10.0 ** int(raised or 0)
 
 
 NO_WORKER = "globalThis.Worker = class { constructor() { throw new Error('too bad'); } };"
@@ -694,10 +676,11 @@ def test_a_simulation_that_fails(browser, alone, tmp_path, instead, first, why):
     page.on("pageerror", lambda error: thrown.append(error))
     page.goto(address)
     root = page.locator("figure#fig-your-cluster")
-    progress = root.locator(".dm-progress")
+    progress, spoken = root.locator(".dm-progress"), root.locator("p.dm-hidden[role=status]")
     largest = shown_number(root, "Largest feasible run")
     for option in ("A100 SXM", "V100 SXM"):
         said.clear()
+        spoken.evaluate("spoken => { spoken.textContent = ''; }")
         page.locator("[id='fig-your-cluster--gpu']").select_option(option)
         page.wait_for_function(
             "told => told.textContent.startsWith('The simulation failed')",
@@ -706,11 +689,15 @@ def test_a_simulation_that_fails(browser, alone, tmp_path, instead, first, why):
         simulated(page)
         assert why in progress.inner_text()
         assert shown_number(root, "Largest feasible run") == largest
-        page.wait_for_timeout(1200)
+        # When all is quiet, it is spoken.
+        page.wait_for_function(
+            """([own, spoken]) => own.textContent.startsWith("The search failed")
+              && spoken.textContent === "The simulation failed." """,
+            arg=[root.locator(".dm-own").element_handle(), spoken.element_handle()],
+        )
         # Once for the sweep, and once for what a cluster of one's own can do.
         assert len(said) == 2
         assert all(why in each for each in said)
-        assert root.locator("p.dm-hidden[role=status]").inner_text() == "The simulation failed."
     root.get_by_role("button", name="Reset").click()
     simulated(page)
     assert progress.inner_text().startswith("Simulated: ")

@@ -15,7 +15,7 @@ from dmcore.show.grid import Choice, Column, GridFigure, Mix, Runs
 from dmcore.show.page import LiveFigure
 from dmcore.show.widgets import explore
 
-x, k, s = sp.symbols("x k s", positive=True)
+x, k, n, s = sp.symbols("x k n s", positive=True)
 
 
 def small(**changes):
@@ -36,6 +36,41 @@ def small(**changes):
         "readouts": (Readout("slope", s / 2, "m", 0.5),),
     }
     return Explorer(**{**given, **changes})
+
+
+def special():
+    """What the book's explorers have too little of: few points, all kinds of bands, slopes and numbers."""
+    return small(
+        name="special",
+        x=Axis("place", 2, 100, "m", log=True),
+        y=Axis("height", 0, 10_000, "km", 1000),
+        curves=(
+            Curve(k * x + n, "of its own", fixed={"k": 250.0}),
+            Curve(s * (x - 60) ** 2 + 1000, "curved", dashed=True),
+            Curve(sp.Piecewise((7000, x < 20), (sp.oo, True)), "ends", color="#58666e"),
+        ),
+        controls=(
+            Menu("Kind", {"a": {"s": 1.0, "k": 40.0}, "b": {"s": 2.0, "k": 90.0}}, "a"),
+            Slider("s", "slope", 1, 3, 1, log=True),
+            Slider("n", "count", 0, 9000, 100, "hundreds", 100, whole=True),
+        ),
+        bands=(
+            Band("low", below=20 * x + 900),
+            Band("high", above=9500 - 4 * x),
+            Band("between", above=20 * x + 4000, below=5 * x + 7000),
+            Band("left", below=6 * s, vertical=True),
+            Band("far", above=20 * s, below=30 * s, vertical=True),
+        ),
+        marks=(Mark(3, 3000, "here"), Mark(3, 30000, "nowhere")),
+        readouts=(
+            Readout("slope", s / 3, "m", 0.5),
+            Readout("count", n),
+            Readout("many", 12345 * n, "FLOP"),
+            Readout("more", 1e30 * s),
+            Readout("none", sp.oo * s),
+        ),
+        points=9,
+    )
 
 
 def data(html):

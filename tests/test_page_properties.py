@@ -93,6 +93,26 @@ def test_a_number_is_written_as_python_writes_it_and_read_back(page, value, digi
     assert page("parse", page("short", value)) == pytest.approx(value, rel=0.51e-3)
 
 
+@pytest.mark.parametrize(
+    ("value", "by_a_figure", "beside_a_slider"),
+    [
+        (24576, "24\u202f576", "24\u202f576"),
+        (1234567, "1\u202f234\u202f567", "1.235\u00a0×\u00a010⁶"),
+        (-3, "−3", "−3"),
+        (0.5, "0.5000", "0.5"),
+        (12.5, "12.50", "12.5"),
+        (99.999, "100.0", "100"),
+        (1e29, "1.000\u00a0×\u00a010²⁹", "10²⁹"),
+        (2.5e-9, "2.500\u00a0×\u00a010⁻⁹", "2.5\u00a0×\u00a010⁻⁹"),
+    ],
+)
+def test_whole_numbers_in_full_and_no_zeros_that_say_nothing(
+    page, value, by_a_figure, beside_a_slider
+):
+    assert page("shown", value) == by_a_figure
+    assert page("short", value) == beside_a_slider
+
+
 @given(value=FLOATS)
 @example(value=1e29)
 @example(value=12_345.0)

@@ -339,6 +339,28 @@ def test_a_sweep_ends_where_utilization_is_too_low():
     assert_ends_alike(ended, found)
 
 
+def test_where_linear_scaling_ends():
+    """Half way between the first and the last crossing; nowhere, if there is none or all begins below."""
+    ends = {
+        (9, 7, 5, 3): 10**0.5,
+        (9, 7, 9, 7): 10**1.5,
+        (9, 8.5, 8.2, 7.4): 10**2.25,
+        (9, 9, 9, 9): None,
+        (7, 9, 7, 5): None,
+    }
+    program = f"""
+        import {{ linearScaling }} from {json.dumps((LIVE / "cluster" / "ends.js").as_uri())};
+        const flop = [1, 10, 100, 1000];
+        const found = {json.dumps(list(ends))}.map((used) => linearScaling(flop, used, 8) ?? null);
+        console.log(JSON.stringify(found));
+    """
+    done = subprocess.run(
+        [node(), "--input-type=module", "-e", program], capture_output=True, text=True, check=True
+    )
+    for found, expected in zip(json.loads(done.stdout), ends.values(), strict=True):
+        assert found == (expected and pytest.approx(expected, rel=TOLERANCE))
+
+
 def test_round_numbers():
     values = [0.3, 1, 1.5, 2.5, 11, 6.5, 767.9, 1e6, 3.3e17, 8e19]
     program = f"""

@@ -133,7 +133,8 @@ def label_area(
     def places(width: float, height: float) -> Iterator[_Place]:
         bottom, top = (_within(axes, _pixels(axes, xs, edge)) for edge in edges)
         thickness = top[:, 1] - bottom[:, 1]
-        thickest = int(np.argmax(thickness))
+        most = np.flatnonzero(thickness >= thickness.max() - 1e-6)
+        thickest = most[len(most) // 2]
         if thickness[thickest] > _STEP:
             middle = (bottom[thickest] + top[thickest]) / 2
             yield from _around(

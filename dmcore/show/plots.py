@@ -250,7 +250,9 @@ def _draw_band(
     )
     if band.vertical:
         axes.axvspan(below[0], above[0], color=color, alpha=0.14, linewidth=0)
-        label_area(axes, [below[0], above[0]], *axes.get_ylim(), band.label, color)
+        space = np.geomspace if explorer.x.log else np.linspace
+        across = space(below[0], above[0], 3)  # its middle among them, which the name may point at
+        label_area(axes, across, *axes.get_ylim(), band.label, color)
         return
     axes.fill_between(xs, below, above, color=color, alpha=0.14, linewidth=0)
     label_area(axes, xs, below, above, band.label, color)

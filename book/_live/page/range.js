@@ -38,7 +38,7 @@ export const inUnit = ({ label, unit, low, high, per, log, whole }) => ({
  * @param {number} share
  */
 export const atShare = ({ low, high, log }, share) =>
-  log ? low * (high / low) ** share : low + (high - low) * share;
+  log ? low * (high / low) ** share : low * (1 - share) + high * share; // zero where it is zero
 
 /**
  * Points along a range, evenly or in equal ratios.
