@@ -548,14 +548,28 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
         assert settings["months"] * MONTH_S == pytest.approx(90 * 86400)
         use = use_of(settings, 10_003)
         expected = {
-            "Largest run": use.step.model.training_flop,
+            "The run": use.step.model.training_flop,
             "Idle GPUs": use.idle,
             "Utilization of the GPUs in use": 100 * use.step.utilization,
             "Tokens per second": use.tokens_per_s,
         }
         for label, value in expected.items():
             assert float(shown_number(root, label)) == pytest.approx(value, rel=TOLERANCE), label
-        page.wait_for_function("location.hash.includes('gpus=10003')")
+        page.locator("[id='fig-your-cluster--ask']").select_option("a run of so much compute")
+        field = page.locator("[id='fig-your-cluster--flop-number']")
+        field.fill("3e25")
+        field.press("Enter")
+        page.wait_for_function("told => told.textContent", arg=told.element_handle())
+        page.wait_for_function("told => !told.textContent", arg=told.element_handle())
+        use = use_of(settings, 10_003, 3e25)
+        expected = {
+            "The run": use.step.model.training_flop,
+            "A step": use.step.step_s,
+            "Length of the run": use.step.run_s / 86400,
+        }
+        for label, value in expected.items():
+            assert float(shown_number(root, label)) == pytest.approx(value, rel=TOLERANCE), label
+        page.wait_for_function("location.hash.includes('flop=')")
         link = page.evaluate("location.href")
     with opened(browser, f"{link}&colour=red&node_size=1e9") as page:
         root = page.locator("figure#fig-your-cluster")
@@ -564,6 +578,8 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
         assert "node_size = 1e9" in status
         assert "gpus" not in status
         assert page.locator("[id='fig-your-cluster--gpus-number']").input_value() == "10\u202f003"
+        assert page.locator("[id='fig-your-cluster--flop-number']").input_value() == "3\u00a0×\u00a010²⁵"
+        assert "compute" in page.locator("[id='fig-your-cluster--ask']").input_value()
 
 
 SLOW_ANSWERS = """

@@ -40,15 +40,15 @@ TOLERANCE = 1e-9
 PROGRAM = """
 import { readFileSync } from "node:fs";
 import { compile, sweep } from "%s";
-import { largestRun } from "%s";
+import { bestUse } from "%s";
 const { formulas, laws, jobs } = JSON.parse(readFileSync(0, "utf8"));
 const numbers = (table) =>
   Object.fromEntries(Object.entries(table).map(([name, value]) => [name, Number(value)]));
 const compiled = compile(formulas);
-const answers = jobs.map(({ gpu, gpus, ...settings }) => {
+const answers = jobs.map(({ gpu, gpus, flop, ...settings }) => {
   const own = { fixed: numbers(gpu.fixed), figures: numbers(gpu.figures) };
   if (gpus) {
-    const search = largestRun(compiled, { ...settings, gpu: own }, laws, gpus);
+    const search = bestUse(compiled, { ...settings, gpu: own }, laws, gpus, flop ?? undefined);
     let step = search.next();
     while (!step.done) step = search.next();
     return [step.value];
@@ -78,6 +78,7 @@ def in_javascript(settings_list, words=None, **laws):
             "seconds": settings["months"] * MONTH_S,
             "zeroBubbleLatency": bool(settings["zero_bubble_latency"]),
             "gpus": settings.get("n_gpu"),
+            "flop": settings.get("flop"),
         }
         for settings, own in zip(settings_list, bytes_of, strict=True)
     ]
@@ -93,20 +94,22 @@ def in_javascript(settings_list, words=None, **laws):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_largest_run_of_any_cluster(seed):
-    """What the page says a cluster can do is what dmcore says."""
+def test_what_any_cluster_can_do(seed):
+    """Its largest run in time, and how it does a run of some compute, are on the page as in dmcore."""
     rng = np.random.default_rng(seed)
-    asked = [anything(rng) for _ in range(8)]
-    for settings in asked:
+    asked = [anything(rng) for _ in range(12)]
+    for index, settings in enumerate(asked):
         settings["n_gpu"] = round(10 ** rng.uniform(1, 6.5))
+        if index % 3 == 0:
+            settings["flop"] = float(10 ** rng.uniform(19, 29))
     for settings, (_, told) in zip(asked, in_javascript(asked), strict=True):
         try:
-            use = use_of(settings, settings["n_gpu"])
+            use = use_of(settings, settings["n_gpu"], settings.get("flop"))
         except NothingFitsError:
             assert told is None
             continue
         summary = use.summary() | use.summary()["split"]
-        for name in ("training_flop", "params", "utilization", "days", "tokens_per_s"):
+        for name in ("training_flop", "params", "utilization", "step_s", "days", "tokens_per_s"):
             assert told[name] == pytest.approx(summary[name], rel=TOLERANCE), name
         for name in ("n_gpu_used", "n_gpu_idle", "d_model", "data_parallel", "tensor_parallel"):
             assert told[name] == summary[name], name

@@ -60,6 +60,7 @@ export function grid(spec, frame) {
       view.draw(lines(), color(lined < 0 ? 0 : choice[lined]), moved);
     },
     words: view.words,
+    brief: view.brief,
     describe: view.describe,
     settings() {
       const kept = new URLSearchParams();

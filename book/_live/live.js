@@ -18,6 +18,7 @@ import { tableView } from "./page/table.js";
 const SETTLED_MS = 400;
 /** Of what a change has changed, this much is spoken; the rest stands beside the picture. */
 const NEWS = 6;
+const FEW = 3; // controls that stand below a picture on a phone
 
 /**
  * @param {FigureSpec} spec
@@ -83,10 +84,15 @@ function mount(figure) {
     },
   };
   const kind = makeKind(spec, frame);
+  // Where the controls are many, the picture and these numbers stay in sight (live.css).
+  const brief = element("p", { class: "dm-brief", "aria-hidden": "true" });
+  live.classList.toggle("dm-tall", kind.rows.length > FEW);
+  stage.querySelector(".dm-plot")?.prepend(brief);
   const table = tableView("Values as a table", `Values of “${spec.title}”`, kind.table);
 
   function draw(first = false) {
     kind.draw(moved);
+    brief.textContent = kind.brief().join(" · ");
     moved = undefined;
     table.fill();
     clearTimeout(settling);

@@ -14,8 +14,10 @@ export interface SweepSettings {
   depthLaw: string;
   seconds: number;
   zeroBubbleLatency: boolean;
-  /** If given, the question is the largest run of so many GPUs instead. */
+  /** If given, the question is what so many GPUs can do instead: their largest run, */
   gpus?: number;
+  /** or how they do a run of so much compute, FLOP. */
+  flop?: number;
 }
 
 /** The page asks for a sweep, which replaces one under way; a new worker needs the model first. */

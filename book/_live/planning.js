@@ -1,5 +1,5 @@
-// The largest run that a cluster of a given size ends in time: what dmcore/studies/planning.py does, in the
-// same order.
+// What a cluster of a given size can do, its largest run in time or how it does a given one: what
+// dmcore/studies/planning.py does, in the same order.
 
 import { ROUNDING, binding, forGpu, latencyFloor, makeModel, makeQuickest } from "./simulator.js";
 
@@ -38,17 +38,19 @@ function sizesOf(gpu, nodeSize, model, gpus, seconds, odd) {
 }
 
 /**
- * The largest run of `gpus` GPUs in the time of the settings, at last; null if there is none. What comes
- * before are pauses, in which messages can be heard.
+ * How `gpus` GPUs do the run that is closest to `flop`, or, without it, their largest run in the time of the
+ * settings, at last; null if there is none. What comes before are pauses, in which messages can be heard.
  * @param {Formulas} formulas
  * @param {SweepSettings} settings
  * @param {LawsSpec} laws
  * @param {number} gpus
+ * @param {number} [flop]
  * @returns {Generator<undefined, Run | null>}
  */
-export function* largestRun(formulas, settings, laws, gpus) {
+export function* bestUse(formulas, settings, laws, gpus, flop) {
   const { f, gpu } = forGpu(formulas, settings, laws);
-  const { seconds, zeroBubbleLatency } = settings;
+  const { zeroBubbleLatency } = settings;
+  const seconds = flop === undefined ? settings.seconds : Infinity;
   const { fine, coarse, odd } = laws.planning;
   const nodeSize = Number(settings.gpu.figures.node_size);
 
@@ -84,15 +86,36 @@ export function* largestRun(formulas, settings, laws, gpus) {
     return best;
   }
 
-  const mostFlop = gpus * gpu.F_useful * seconds;
-  let [low, high] = [1, fine * 36];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    const model = made(middle);
-    if (model && model.flop > mostFlop) high = middle;
-    else low = middle + 1;
+  /**
+   * The first place whose model takes more compute than that.
+   * @param {number} most
+   */
+  function firstAbove(most) {
+    let [low, high] = [1, fine * 36];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const model = made(middle);
+      if (model && model.flop > most) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
-  for (let place = low; place > 0; place--) {
+
+  if (flop !== undefined) {
+    const above = firstAbove(flop);
+    /** @type {Model | undefined} */
+    let model;
+    /** @param {Model} of */
+    const away = (of) => Math.abs(Math.log(of.flop / flop));
+    for (let place = Math.max(1, above - 2); place < above + 3; place++) {
+      const next = made(place);
+      if (next && (!model || away(next) < away(model))) model = next;
+    }
+    if (!model) return null;
+    const found = yield* fastestOf(model, sizesOf(gpu, nodeSize, model, gpus, seconds, odd));
+    return found ? told(f, gpu, found, gpus) : null;
+  }
+  for (let place = firstAbove(gpus * gpu.F_useful * seconds); place > 0; place--) {
     if (place % coarse && place >= coarse) continue;
     const model = made(place);
     if (!model || !couldEnd(model)) continue;
@@ -134,6 +157,7 @@ function told(f, gpu, { model, way, moved, step, gpus: used, layout }, gpus) {
     n_gpu_used: used,
     n_gpu_idle: gpus - used,
     utilization: ideal / step,
+    step_s: step,
     days: (step * model.steps) / 86400,
     tokens_per_s: model.batch / step,
     data_parallel: way.data,

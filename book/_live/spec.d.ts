@@ -175,6 +175,9 @@ export interface LawsSpec {
 export interface OwnSpec {
   title: string;
   gpus: SliderSpec;
+  /** What can be asked for: the largest run in the time, or a run of so much compute. */
+  ask: [string, string];
+  flop: SliderSpec;
   columns: ColumnSpec[];
   use: Record<string, number | string | number[][]>;
 }

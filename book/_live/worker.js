@@ -1,7 +1,7 @@
 // Sweeps beside the page, so that a control under the reader's hand never waits. The page gets the runs one
 // by one; a new message replaces the sweep under way.
 
-import { largestRun } from "./planning.js";
+import { bestUse } from "./planning.js";
 import { compile, sweep } from "./simulator.js";
 
 /** @import { Asked, SweepSettings, Told } from "./messages.d.ts" */
@@ -42,13 +42,13 @@ async function run({ job: own, model, settings }) {
 const heard = () => new Promise((done) => void setTimeout(done));
 
 /**
- * Tell the largest run of so many GPUs.
+ * Tell what so many GPUs can do.
  * @param {number} own
  * @param {SweepSettings} settings
  * @param {number} gpus
  */
 async function plan(own, settings, gpus) {
-  const search = largestRun(formulas, settings, laws, gpus);
+  const search = bestUse(formulas, settings, laws, gpus, settings.flop);
   let since = performance.now();
   for (;;) {
     const { done, value } = search.next();

@@ -33,10 +33,11 @@ __all__ = ["cluster", "grid", "pick_a_sweep"]
 
 _LAW_WORDS = tuple(law.words for law in BATCH_LAWS.values())
 
-#: What is told of the largest run of a cluster.
+#: What is told of a run of the reader's own cluster.
 _OWN = (
-    Column("training_flop", "largest run", "FLOP"),
+    Column("training_flop", "the run", "FLOP"),
     Column("params", "parameters"),
+    Column("step_s", "a step", "s"),
     Column("days", "length of the run", "days"),
     Column("utilization", "utilization of the GPUs in use", "%", 0.01),
     Column("n_gpu_idle", "idle GPUs"),
@@ -181,4 +182,5 @@ def cluster() -> ClusterFigure:
         digits=17,
     )
     own = Slider("n_gpu", "GPUs that I have", 8, 1e10, 24576, log=True, whole=True)
-    return ClusterFigure(_groups(), start, own, _OWN)
+    compute = Slider("T_own", "Training compute of the run", 1e20, 1e33, 1e26, "FLOP", log=True)
+    return ClusterFigure(_groups(), start, own, compute, _OWN)

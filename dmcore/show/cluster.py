@@ -37,7 +37,15 @@ from dmcore.simulator.times import (
     matmul_step_time,
     products_in_mlp,
 )
-from dmcore.studies.planning import COARSE, FINE, ODD, ClusterUse, largest_run
+from dmcore.studies.planning import (
+    COARSE,
+    FINE,
+    ODD,
+    ClusterUse,
+    best_use,
+    largest_run,
+    nearest_model,
+)
 
 __all__ = [
     "SETTINGS",
@@ -85,8 +93,10 @@ def _laws_of(settings: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def use_of(settings: Mapping[str, float], n_gpu: int) -> ClusterUse:
-    """The largest run of so many GPUs with a figure's settings; see :func:`sweep_of`.
+def use_of(settings: Mapping[str, float], n_gpu: int, flop: float | None = None) -> ClusterUse:
+    """The largest run of so many GPUs with a figure's settings, or a run of so much compute, FLOP.
+
+    See :func:`sweep_of`.
 
     Examples
     --------
@@ -95,13 +105,11 @@ def use_of(settings: Mapping[str, float], n_gpu: int) -> ClusterUse:
     1024
     """
     gpu = _gpu_of(settings)
-    return largest_run(
-        gpu,
-        n_gpu,
-        settings["months"] / 12,
-        model_of=partial(Model.from_laws, word_bytes=gpu.word_bytes, **_laws_of(settings)),
-        zero_bubble_latency=bool(settings["zero_bubble_latency"]),
-    )
+    model_of = partial(Model.from_laws, word_bytes=gpu.word_bytes, **_laws_of(settings))
+    latency = {"zero_bubble_latency": bool(settings["zero_bubble_latency"])}
+    if flop is not None:
+        return best_use(gpu, nearest_model(model_of, flop), n_gpu, **latency)
+    return largest_run(gpu, n_gpu, settings["months"] / 12, model_of=model_of, **latency)
 
 
 def runs_of(
@@ -282,8 +290,9 @@ class ClusterFigure:
         :data:`~dmcore.hardware.variants.FIGURES` and :data:`SETTINGS`.
     start : GridFigure
         How the runs are shown, and those of the controls' defaults, as its only combination.
-    own : Slider
-        Number of the reader's own GPUs, whose largest run the page looks for.
+    own, own_compute : Slider
+        Number of the reader's own GPUs, whose largest run the page looks for, and the compute of a run
+        that it looks for instead.
     own_columns : tuple of Column
         What is told of that run: keys of :meth:`~dmcore.studies.planning.ClusterUse.summary` or of its split.
 
@@ -302,6 +311,7 @@ class ClusterFigure:
     groups: Mapping[str, tuple[Slider | Menu, ...]]
     start: GridFigure
     own: Slider
+    own_compute: Slider
     own_columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
@@ -352,6 +362,8 @@ class ClusterFigure:
             "own": {
                 "title": "What can a cluster of my own do?",
                 "gpus": control_data(self.own),
+                "ask": ["the largest run that ends in time", "a run of so much compute"],
+                "flop": control_data(self.own_compute),
                 "columns": [column_data(column) for column in self.own_columns],
                 "use": {name: told[name] for name in (column.name for column in self.own_columns)},
             },

@@ -62,7 +62,6 @@ export function cluster(spec, frame) {
   const view = runsView(spec, frame, { current: () => series, settings });
   const progress = element("p", { class: "dm-progress" });
   frame.stage.append(progress);
-  frame.stage.parentElement?.classList.add("dm-tall");
 
   // ------------------------------------------------------------------------- the simulation
 
@@ -217,6 +216,7 @@ export function cluster(spec, frame) {
       kept.draw();
     },
     words: () => [name(), ...view.words(), ...own.words()],
+    brief: view.brief,
     instead: () => (failure ? "The simulation failed." : growing ? "Simulating." : ""),
     describe: view.describe,
     settings: () => own.keep(view.keep(controls.settings())),
@@ -229,7 +229,7 @@ export function cluster(spec, frame) {
     apply(given) {
       view.apply(given);
       own.apply(given);
-      return controls.apply(given, ["x", "gpus"]);
+      return controls.apply(given, ["x", "gpus", "flop"]);
     },
     table: view.table,
   };

@@ -1,6 +1,8 @@
-// What the reader's own cluster can do: the largest run that so many GPUs end in time.
+// What the reader's own cluster can do: the largest run that so many GPUs end in time, or how they do a run
+// of so much compute.
 
 import { element } from "../page/element.js";
+import { menuRow } from "../page/menu.js";
 import { clamp, inUnit } from "../page/range.js";
 import { readoutList } from "../page/readouts.js";
 import { sliderRow } from "../page/slider.js";
@@ -13,6 +15,7 @@ import { isUse, makeSimulation } from "./simulation.js";
 
 const REST_MS = 250; // a search waits until the reader's hand rests
 const NOTHING = "No model can be trained on that many GPUs in that time.";
+const NOT_SPLIT = "A model of that compute fits on no part of that many GPUs.";
 
 /**
  * @param {OwnSpec} spec
@@ -28,18 +31,31 @@ export function ownCluster(spec, frame, model, settings) {
     gpus = value;
     frame.changed("gpus");
   });
+  const compute = inUnit(spec.flop);
+  /** The compute that is asked for; undefined for the largest run. @type {number | undefined} */
+  let flop;
+  let typed = spec.flop.default;
+  const menu = menuRow("Ask for", spec.ask, frame.id("ask"), (option) => {
+    flop = option === spec.ask[0] ? undefined : typed;
+    frame.changed();
+  });
+  const run = sliderRow(compute, frame.id("flop"), (value) => {
+    typed = value;
+    flop = value;
+    frame.changed("flop");
+  });
   const list = readoutList(spec.columns);
   const words = element("p", { class: "dm-own" });
   const group = element(
     "details",
     { class: "dm-group", open: true },
     element("summary", {}, spec.title),
-    element("div", { class: "dm-controls" }, slider.row),
+    element("div", { class: "dm-controls" }, slider.row, menu.row, run.row),
     words,
     list.list,
   );
 
-  const asked = () => JSON.stringify([gpus, settings()]);
+  const asked = () => JSON.stringify([gpus, flop, settings()]);
   /** @type {Map<string, Use>} */
   const known = new Map([[asked(), spec.use]]);
   /** @type {Use} */
@@ -76,12 +92,12 @@ export function ownCluster(spec, frame, model, settings) {
     if (found !== undefined) {
       waiting = undefined;
       shown = found;
-      told = found === null ? NOTHING : "";
+      told = found !== null ? "" : flop === undefined ? NOTHING : NOT_SPLIT;
       return;
     }
     waiting = question;
     told = "Searching. The numbers are of the cluster before.";
-    timer = setTimeout(() => simulation.start({ ...settings(), gpus }), REST_MS);
+    timer = setTimeout(() => simulation.start({ ...settings(), gpus, flop }), REST_MS);
   }
 
   /** @returns {Value[]} */
@@ -96,6 +112,8 @@ export function ownCluster(spec, frame, model, settings) {
     /** @param {Moved} moved */
     draw(moved) {
       if (moved !== "gpus" && moved !== null) slider.show(gpus);
+      if (moved !== "flop" && moved !== null) run.show(typed);
+      menu.show(spec.ask[flop === undefined ? 0 : 1]);
       search();
       words.textContent = told;
       list.show(values());
@@ -104,15 +122,21 @@ export function ownCluster(spec, frame, model, settings) {
     /** @param {URLSearchParams} kept */
     keep(kept) {
       if (gpus !== atStart) kept.set("gpus", String(gpus));
+      if (flop !== undefined) kept.set("flop", String(flop));
       return kept;
     },
     reset() {
       gpus = atStart;
+      flop = undefined;
+      typed = spec.flop.default;
     },
     /** @param {URLSearchParams} given */
     apply(given) {
       const value = Number(given.get("gpus"));
       gpus = value > 0 ? Math.round(clamp(value, range.low, range.high)) : atStart;
+      const wanted = Number(given.get("flop"));
+      flop = wanted > 0 ? clamp(wanted, compute.low, compute.high) : undefined;
+      typed = flop ?? spec.flop.default;
     },
   };
 }

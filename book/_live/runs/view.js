@@ -182,6 +182,10 @@ export function runsView(spec, frame, { current, settings }) {
       const read = found(series, nearest(series, wanted));
       return [words.textContent ?? "", ...whole.words(ends(series)), ...run.words(read)];
     },
+    brief() {
+      const series = current();
+      return run.words(found(series, nearest(series, wanted))).slice(0, 3);
+    },
     /** @param {string} text */
     describe(text) {
       plot.describe(text);
