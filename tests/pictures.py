@@ -157,6 +157,18 @@ def plain(text: str) -> str:
     return re.sub(r"[\s\u202f\u00a0]", " ", text).replace("−", "-")
 
 
+def heard(text: str) -> str:
+    """A text as it is spoken: thousands without gaps, powers in words."""
+    whole = re.sub(r"(?<=\d)\u202f(?=\d)", "", text).replace("\u00a0×\u00a0", " times ")
+    return plain(
+        re.sub(
+            "[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+",
+            lambda raised: f" to the {raised[0].translate(RAISED).replace('-', 'minus ')}",
+            whole,
+        )
+    )
+
+
 def value_of(text: str) -> float:
     """The number that a text such as 12 288, 8.7 × 10²⁸, 10²⁸, 2⁵ or ∞ says."""
     bare = plain(text).replace(" ", "").replace("∞", "inf")

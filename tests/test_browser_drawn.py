@@ -20,6 +20,7 @@ from pictures import (
     check_explorer,
     check_grid_lines,
     check_stack,
+    heard,
     heights_of,
     plain,
     says,
@@ -190,7 +191,7 @@ def check_field(found, slider, value):
     assert found["unit"] == slider.unit
     whole = getattr(slider, "whole", False)
     assert value_of(found["text"]) == pytest.approx(wanted, rel=0 if whole else ROUNDED), slider
-    assert plain(found["spoken"]) == plain(f"{found['text']} {slider.unit}".strip())
+    assert plain(found["spoken"]) == heard(f"{found['text']} {slider.unit}".strip())
     told = np.log if slider.log else float
     low, high = map(told, ends)
     share = min((told(wanted) - low) / (high - low), 1)  # what a GPU has may be infinite
@@ -252,7 +253,7 @@ def test_a_picture_says_in_words_what_it_shows(seen, name):
     found, told = seen["start"][name], [EXPLORERS[name].alt.rstrip(".")]
     for (_, text, unit), readout in zip(found["readouts"], EXPLORERS[name].readouts, strict=True):
         told.append(f"{readout.label}: {text} {unit}".strip())
-    assert found["pictures"][0]["words"] == ". ".join(told)
+    assert plain(found["pictures"][0]["words"]) == heard(". ".join(told))
 
 
 def check_rule(picture, figure, runs, row):
@@ -346,7 +347,10 @@ def test_a_cluster_draws_the_runs_that_dmcore_simulates(seen, state):
     sliders = [control for control in CLUSTER.controls if isinstance(control, Slider)]
     for slider in sliders:
         check_field(found["fields"][slider.symbol], slider, settings[slider.symbol])
-    check_menus(found["menus"], CLUSTER.controls, settings)
+    *menus, asked = found["menus"]
+    check_menus(menus, CLUSTER.controls, settings)
+    assert asked == "the largest run that ends in time"
+    check_field(found["fields"]["flop"], CLUSTER.own_compute, CLUSTER.own_compute.default)
     gpus = GPUS[state]
     check_field(found["fields"]["gpus"], CLUSTER.own, gpus)
     summary = use_of(settings, gpus).summary()
