@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from test_browser_live import FIGURES, Shown, homes, opened  # noqa: F401
+
+import dmcore
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
 
@@ -73,6 +78,36 @@ def test_what_a_finger_reads_stays_until_it_comes_down_elsewhere(browser, homes)
     figure.root.locator(".dm-title").tap()
     assert reading.inner_text() == ""
     context.close()
+
+
+def test_a_picture_can_be_taken_along(browser, homes):  # noqa: F811
+    """As SVG, alike without the page's styles and with the settings below, and as PNG of thrice the size."""
+    with opened(browser, f"{homes['limits'].as_uri()}#limits?ell=2") as page:
+        figure = Shown(page, FIGURES["limits"])
+        files = {}
+        for kind in ("SVG", "PNG"):
+            with page.expect_download() as saved:
+                figure.root.get_by_role("button", name=f"Download {kind}").click()
+            files[kind] = Path(saved.value.path()).read_bytes()
+            assert saved.value.suggested_filename == f"limits.{kind.lower()}"
+        picture = ElementTree.fromstring(files["SVG"])
+        texts = [
+            node.text for node in picture.iter("{http://www.w3.org/2000/svg}text") if node.text
+        ]
+        caption = " ".join(texts)
+        assert texts[0] == FIGURES["limits"].title
+        assert "Matmul latency: 2 µs." in caption
+        assert f"dmcore {dmcore.__version__}." in caption
+        lines = [
+            path.get("style")
+            for path in picture.iter("{http://www.w3.org/2000/svg}path")
+            if "stroke-width:2px" in path.get("style")
+        ]
+        assert len(lines) == len(FIGURES["limits"].curves)
+        assert not re.search("var\\(|class=", files["SVG"].decode())
+        width, height = struct.unpack(">II", files["PNG"][16:24])
+        assert width == round(3 * float(picture.get("width")))
+        assert height == round(3 * float(picture.get("height")))
 
 
 def test_degrees_are_told_in_words(browser, homes):  # noqa: F811

@@ -150,6 +150,7 @@ export function expressions(spec, frame) {
       list.show(read());
     },
     words: () => list.words(read()),
+    told: controls.told,
     brief: () => list.words(read()).slice(0, 2),
     describe: (words) => plot.describe(words),
     settings: controls.settings,

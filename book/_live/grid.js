@@ -60,6 +60,7 @@ export function grid(spec, frame) {
       view.draw(lines(), color(lined < 0 ? 0 : choice[lined]), moved);
     },
     words: view.words,
+    told: () => menus.map((menu, index) => [menu.label, menu.options[choice[index]]]),
     brief: view.brief,
     describe: view.describe,
     settings() {

@@ -32,6 +32,8 @@ export interface Kind {
   draw: (moved: Moved) => void;
   /** What is shown, in words: a text for each number, the ones to hear first before the others. */
   words: () => string[];
+  /** The settings in words, as pairs of name and value. */
+  told: () => [string, string][];
   /** The numbers to keep in sight on a small screen while controls are moved. */
   brief: () => string[];
   /** What there is to say instead, while the numbers are not those of the settings. */

@@ -9,8 +9,10 @@ import { expressions } from "./expressions.js";
 import { grid } from "./grid.js";
 import { spoken } from "./numbers.js";
 import { element } from "./page/element.js";
-import { copy } from "./page/hand_over.js";
+import { copy, download } from "./page/hand_over.js";
+import { asPng, asSvg } from "./page/picture.js";
 import { tableView } from "./page/table.js";
+import { capital } from "./page/words.js";
 
 /** @import { Frame, Kind, Moved } from "./kind.d.ts" */
 /** @import { FigureSpec } from "./spec.d.ts" */
@@ -128,23 +130,59 @@ function mount(figure) {
     },
     "Reset",
   );
+  /** The address of the figure as it is set. */
+  function address() {
+    const settings = kind.settings();
+    const hash = settings.size ? fragment(spec.name, settings) : `#${figure.id}`;
+    return location.href.split("#")[0] + hash;
+  }
+  /** The drawings as one file, with the settings, and how to cite it, below. */
+  function picture() {
+    /** @type {NodeListOf<SVGSVGElement>} */
+    const drawings = stage.querySelectorAll("svg.dm-drawing");
+    const set = kind.told().map(([name, value]) => `${capital(name)}: ${value}.`);
+    const from = location.protocol === "file:" ? "" : ` ${address()}`;
+    return asSvg([...drawings], spec.title, [
+      set.join(" ") || "All settings are as at the start.",
+      `${document.title}, dmcore ${DMCORE_VERSION}.${from}`,
+    ]);
+  }
+  const svg = element(
+    "button",
+    {
+      type: "button",
+      click: () => download(`${spec.name}.svg`, picture().text, "image/svg+xml"),
+    },
+    "Download SVG",
+  );
+  const png = element(
+    "button",
+    {
+      type: "button",
+      click: async () => {
+        try {
+          download(`${spec.name}.png`, await asPng(picture()), "image/png");
+        } catch (error) {
+          status.textContent = `No PNG could be made. ${error}`;
+        }
+      },
+    },
+    "Download PNG",
+  );
   const link = element(
     "button",
     {
       type: "button",
       click: async () => {
-        const settings = kind.settings();
-        const hash = settings.size ? fragment(spec.name, settings) : `#${figure.id}`;
-        const address = location.href.split("#")[0] + hash;
-        const done = await copy(address);
-        status.textContent = done ? "Link copied" : `The link: ${address}`;
+        const done = await copy(address());
+        status.textContent = done ? "Link copied" : `The link: ${address()}`;
       },
     },
     "Copy link",
   );
   live.append(
     element("div", { class: "dm-controls", role: "group", "aria-label": "Settings" }, ...kind.rows),
-    element("div", { class: "dm-buttons" }, reset, link, ...(kind.buttons ?? []), status),
+    element("div", { class: "dm-buttons" }, reset, link, svg, png, ...(kind.buttons ?? []), status),
     table.details,
     said,
   );

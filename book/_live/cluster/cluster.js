@@ -216,6 +216,7 @@ export function cluster(spec, frame) {
       kept.draw();
     },
     words: () => [name(), ...view.words(), ...own.words()],
+    told: controls.told,
     brief: view.brief,
     instead: () => (failure ? "The simulation failed." : growing ? "Simulating." : ""),
     describe: view.describe,

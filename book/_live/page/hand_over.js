@@ -24,13 +24,13 @@ export async function copy(text) {
 }
 
 /**
- * Hand a text to the reader as a file.
+ * Hand a text or what a blob holds to the reader as a file.
  * @param {string} name
- * @param {string} text
+ * @param {string | Blob} content
  * @param {string} type
  */
-export function download(name, text, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+export function download(name, content, type) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   element("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
