@@ -541,7 +541,7 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
             field.fill(text)
             field.press("Enter")
         told = root.locator(".dm-own")
-        page.wait_for_function("told => told.textContent", arg=told.element_handle())
+        page.evaluate(DRAWN)
         page.wait_for_function("told => !told.textContent", arg=told.element_handle())
         settings = settings_of(page, figure)
         assert settings["beta_beyond"] == pytest.approx(200e9)
@@ -555,11 +555,10 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
         }
         for label, value in expected.items():
             assert float(shown_number(root, label)) == pytest.approx(value, rel=TOLERANCE), label
-        page.locator("[id='fig-your-cluster--ask']").select_option("a run of so much compute")
         field = page.locator("[id='fig-your-cluster--flop-number']")
         field.fill("3e25")
         field.press("Enter")
-        page.wait_for_function("told => told.textContent", arg=told.element_handle())
+        page.evaluate(DRAWN)
         page.wait_for_function("told => !told.textContent", arg=told.element_handle())
         use = use_of(settings, 10_003, 3e25)
         expected = {
@@ -574,6 +573,8 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
         link = page.evaluate("location.href")
     with opened(browser, f"{link}&colour=red&node_size=1e9") as page:
         root = page.locator("figure#fig-your-cluster")
+        opened_groups = root.locator("details.dm-group[open] summary").all_inner_texts()
+        assert opened_groups == ["Change the network", "What can a cluster of my own do?"]
         status = root.locator(".dm-status").inner_text()
         assert "colour = red" in status
         assert "node_size = 1e9" in status

@@ -2,6 +2,7 @@
 
 import { makeControls, numbers } from "../controls.js";
 import { element } from "../page/element.js";
+import { key } from "../page/words.js";
 import { color } from "../plot/color.js";
 import { unpack } from "../runs/series.js";
 import { runsView } from "../runs/view.js";
@@ -150,11 +151,15 @@ export function cluster(spec, frame) {
   const name = () =>
     preset ? controls.chosen(preset) + (controls.left(preset) ? ", changed" : "") : "";
   const left = [...controls.rows];
-  const rows = spec.groups.flatMap(({ label, controls: { length } }, index) => {
-    const made = left.splice(0, length);
+  /** Folded groups by the names of what they set. @type {Map<string, HTMLDetailsElement>} */
+  const folded = new Map();
+  const rows = spec.groups.flatMap(({ label, controls: of }, index) => {
+    const made = left.splice(0, of.length);
     if (index === 0) return [...made, view.slider];
     const inside = element("div", { class: "dm-controls" }, ...made);
-    return element("details", { class: "dm-group" }, element("summary", {}, label), inside);
+    const group = element("details", { class: "dm-group" }, element("summary", {}, label), inside);
+    for (const each of of) folded.set("symbol" in each ? each.symbol : key(each.label), group);
+    return group;
   });
   rows.push(own.group);
 
@@ -230,6 +235,8 @@ export function cluster(spec, frame) {
     apply(given) {
       view.apply(given);
       own.apply(given);
+      // What a link has changed is seen.
+      for (const symbol of given.keys()) folded.get(symbol)?.setAttribute("open", "");
       return controls.apply(given, ["x", "gpus", "flop"]);
     },
     table: view.table,
