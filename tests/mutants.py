@@ -212,18 +212,19 @@ def asked_of(mutant: Mutant, reach: Mapping[str, Reach]) -> list[list[str]]:
     return [examples, *([name, "-m", "model"] for name in reached)]
 
 
-def survives(mutant: Mutant, root: Path, runs: Sequence[Sequence[str]], seconds: float) -> bool:
-    """Whether no run of pytest notices a fault, put into a copy of the checkout."""
+def survives(
+    mutant: Mutant, root: Path, runs: Sequence[Sequence[str]], seconds: float
+) -> bool | None:
+    """Whether no run of pytest notices a fault, put into a copy of the checkout; None if time is over."""
     path = root / mutant.file
     end = time.monotonic() + seconds
     path.write_text(mutant.mutation.applied(mutant.source), "utf-8")
     try:
         for arguments in runs:
             code = run(root, arguments, end - time.monotonic())
-            # 5: no test was chosen. One that hangs, where it did not before, is noticed by who waits.
             if code is None:
-                return time.monotonic() >= end
-            if code not in (0, 5):
+                return None
+            if code not in (0, 5):  # 5: no test was chosen
                 return False
     finally:
         path.write_text(mutant.source, "utf-8")
@@ -232,25 +233,28 @@ def survives(mutant: Mutant, root: Path, runs: Sequence[Sequence[str]], seconds:
 
 def survivors(
     mutants: Sequence[Mutant], runs: Sequence[Sequence[Sequence[str]]], seconds: float, jobs: int
-) -> list[Mutant]:
-    """Those that nothing notices, in order; each is told as soon as it is known."""
+) -> tuple[list[Mutant], list[Mutant]]:
+    """Those that nothing notices, and those that time was over for; each is told as soon as it is known."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         copies: SimpleQueue[Path] = SimpleQueue()
         for index in range(jobs):
             copies.put(copy_of(ROOT, Path(folder) / str(index)))
 
-        def judged(mutant: Mutant, arguments: Sequence[Sequence[str]]) -> bool:
+        def judged(mutant: Mutant, arguments: Sequence[Sequence[str]]) -> bool | None:
             root = copies.get()
             try:
                 alive = survives(mutant, root, arguments, seconds)
             finally:
                 copies.put(root)
-            if alive:
-                print(f"not noticed: {mutant}", flush=True)
+            if alive is not False:
+                print(f"{'not noticed' if alive else 'time over'}: {mutant}", flush=True)
             return alive
 
         alive = list(pool.map(judged, mutants, runs))
-    return [mutant for mutant, each in zip(mutants, alive, strict=True) if each]
+    judgements = list(zip(mutants, alive, strict=True))
+    return [mutant for mutant, each in judgements if each], [
+        mutant for mutant, each in judgements if each is None
+    ]
 
 
 def equivalent() -> set[tuple[str, str, str]]:
@@ -284,11 +288,12 @@ def main() -> None:
         runs = [asked_of(mutant, reach) for mutant in chosen]
     else:
         runs = [[[name] for name in SCRIPT_TESTS]] * len(chosen)
-    left = survivors(chosen, runs, given.seconds, given.jobs)
-    noticed = len(chosen) - len(left)
-    print(
-        f"{given.language}: {noticed} of {len(chosen)} mutants noticed, {noticed / len(chosen):.1%}"
-    )
+    left, undecided = survivors(chosen, runs, given.seconds, given.jobs)
+    decided = len(chosen) - len(undecided)
+    noticed = decided - len(left)
+    share = noticed / max(decided, 1)
+    print(f"{given.language}: {noticed} of {decided} mutants noticed, {share:.1%}")
+    print(f"  time was over for {len(undecided)} more")
     by_file = defaultdict(int)
     for mutant in left:
         by_file[mutant.file] += 1

@@ -85,6 +85,13 @@ def test_what_no_test_notices_survives(tmp_path, fault, noticed):
     assert (tmp_path / "pkg.py").read_text() == SOURCE
 
 
+def test_what_takes_too_long_is_not_decided(tmp_path):
+    (tmp_path / "pkg.py").write_text(SOURCE)
+    (tmp_path / "test_pkg.py").write_text("def test_wait():\n    while True:\n        pass\n")
+    mutation = python_mutations(SOURCE)[0]
+    assert survives(Mutant("pkg.py", SOURCE, mutation), tmp_path, [["test_pkg.py"]], 1) is None
+
+
 def test_what_changes_nothing_is_in_the_code_still():
     """An entry whose line is gone speaks of nothing."""
     for file, line, fault in mutants.equivalent():
