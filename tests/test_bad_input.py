@@ -108,6 +108,7 @@ LEFT_OUT = {
     "simulator.plain": "read as one text, without checks",
     "simulator.bound": "takes what the search made, thousands of times",
     "simulator.candidates": "takes what the search made, thousands of times",
+    "simulator.quickest": "takes what the search made, thousands of times",
     "simulator.ends": "takes sweeps, which import it",
     "simulator.times": "takes what the search made, thousands of times",
     "simulator.traffic": "takes what the search made, thousands of times",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ from simulator_strategies import (
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import NetworkLevel
 from dmcore.models.model import Extras, Model
-from dmcore.simulator import plain, search
-from dmcore.simulator.bound import least_traffic, lower_bound, matmul_bound
+from dmcore.simulator import plain, quickest, search
+from dmcore.simulator.bound import joined_beyond, least_traffic, lower_bound, matmul_bound
 from dmcore.simulator.candidates import (
     candidates_of,
     degrees_of,
@@ -140,9 +140,9 @@ def test_every_layout_splits_degrees_and_levels_exactly(gpu, model, n_gpu):
 def test_cutoff_keeps_the_winner_or_finds_none():
     gpu, model = GPUS["H100 SXM"], Model.from_laws(12288)
     best = best_parallelism(gpu, model, 4096)
-    winner, _ = search.fastest(gpu, model, 4096, best.step_s * (1 + 1e-6), False)
+    winner, _ = quickest.fastest(gpu, model, 4096, best.step_s * (1 + 1e-6), False)
     assert winner == best.parallelism
-    winner, _ = search.fastest(gpu, model, 4096, best.step_s * (1 - 1e-6), False)
+    winner, _ = quickest.fastest(gpu, model, 4096, best.step_s * (1 - 1e-6), False)
     assert winner is None
 
 
@@ -195,7 +195,7 @@ def test_equal_times_have_one_winner_in_any_order(case, monkeypatch):
     rng = np.random.default_rng(3)
     candidates = candidates_of
     monkeypatch.setattr(
-        search,
+        quickest,
         "candidates_of",
         lambda *args: (found := candidates(*args)).take(rng.permutation(len(found))),
     )
@@ -208,14 +208,14 @@ def test_times_that_differ_by_rounding_are_equal(monkeypatch):
     """The last bits of a time, which hang on the processor, choose no split."""
     gpu, model, n_gpu = TIED["a run of the paper"]
     winner = best_parallelism(gpu, model, n_gpu).parallelism
-    exact = search.step_seconds
+    exact = quickest.step_seconds
     rng = np.random.default_rng(5)
 
     def rounded_otherwise(*args):
         step, moved = exact(*args)
         return step * (1 + rng.integers(-3, 4, len(step)) * 2.0**-52), moved
 
-    monkeypatch.setattr(search, "step_seconds", rounded_otherwise)
+    monkeypatch.setattr(quickest, "step_seconds", rounded_otherwise)
     for _ in range(10):
         assert best_parallelism(gpu, model, n_gpu).parallelism == winner
 
@@ -224,15 +224,15 @@ def test_ties_prefer_little_tensor_parallelism_and_short_pipelines():
     """If everything took the same time, the order alone would decide: all replicas, one microbatch."""
     gpu, model, n_gpu = TIED["free network"]
     candidates = candidates_of(gpu, model, n_gpu)
-    matmul = matmul_times(gpu, model, candidates)
-    timed = search._time_layouts(gpu, model, n_gpu, candidates, matmul, False)
-    ones = np.ones(len(timed))
-    winner = search._first_of([replace(timed, step_s=ones, bandwidth_s=ones)])
+
+    def first(some):
+        layouts, owner = layouts_of(level_sizes(gpu, n_gpu), degrees_of(some))
+        ones = np.ones(len(owner))
+        return quickest.first_of([quickest.Layouts(ones, ones, ones, layouts, some.take(owner))])
+
+    winner = first(candidates)
     assert winner == Parallelism(data=(4, 4), expert=(2, 3)), "experts before replicas in a node"
-    few = candidates.take(candidates.data == 1)
-    timed = search._time_layouts(gpu, model, n_gpu, few, matmul_times(gpu, model, few), False)
-    ones = np.ones(len(timed))
-    winner = search._first_of([replace(timed, step_s=ones, bandwidth_s=ones)])
+    winner = first(candidates.take(candidates.data == 1))
     assert winner is not None
     assert (winner.tensor_parallel, winner.pipeline_parallel) == (4, 4)
     assert winner.slices_of_d[0] * winner.slices_of_f[0] == 4, "tensor parallelism inside the node"
@@ -406,3 +406,39 @@ def test_why_nothing_fits():
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@settings(deadline=None, max_examples=80)
+@given(gpus(), models_with_extras, clusters, st.booleans())
+def test_levels_beyond_as_one_are_no_slower(gpu, model, n_gpu, latency):
+    """Of every layout, in all kinds of traffic; with one level beyond, it is the same GPU."""
+    candidates = candidates_of(gpu, model, n_gpu)
+    assume(len(candidates) and len(gpu.network) == 3)
+    layouts, owner = layouts_of(level_sizes(gpu, n_gpu), degrees_of(candidates))
+    of_each, matmul = candidates.take(owner), matmul_times(gpu, model, candidates)[owner]
+
+    def seconds(gpu, layouts):
+        step, moved = step_seconds(
+            gpu,
+            load_of(model),
+            float(n_gpu),
+            dict(zip(DEGREES, layouts.astype(float), strict=True)),
+            of_each.microbatches.astype(float),
+            of_each.interleaving.astype(float),
+            of_each.zero_bubble,
+            matmul,
+            latency,
+        )
+        return [step, *(getattr(moved, field.name) for field in fields(moved))]
+
+    beyond = np.concatenate([layouts[:, :1], layouts[:, 1:].prod(axis=1, keepdims=True)], axis=1)
+    for joined, exact in zip(
+        seconds(joined_beyond(gpu, 0), beyond), seconds(gpu, layouts), strict=True
+    ):
+        assert np.all(joined <= exact * (1 + 1e-12))
+    assert joined_beyond(gpu, 1) is gpu
+
+
+def test_three_levels_need_few_exact_times():
+    best = best_parallelism("H100 SXM Superpod", Model.from_laws(36864), 2**20)
+    assert best.timed < best.candidates / 100

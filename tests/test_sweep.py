@@ -230,8 +230,8 @@ class TestProgress:
         ({"aspect_ratio": -4}, "aspect_ratio"),
         ({"word_bytes": 0}, "word_bytes"),
         ({"min_utilization": 0}, "min_utilization"),
-        ({"layer_law": lambda *_: 0}, "layers"),
-        ({"sparse": True, "sparsity_law": lambda *_: 0.5}, "experts"),
+        ({"layer_law": lambda *_: 0}, r"layer_law\(\.\.\.\) must be a whole number"),
+        ({"sparse": True, "sparsity_law": lambda *_: 0.5}, r"sparsity_law\(\.\.\.\) .* 0\.5"),
     ],
 )
 def test_bad_input(arguments, words):

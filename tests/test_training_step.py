@@ -203,7 +203,7 @@ def test_bad_model(change):
     [
         ({"aspect_ratio": 0}, "aspect_ratio must be positive"),
         ({"aspect_ratio": 1 / 7}, "aspect_ratio must make d_ff a whole number"),
-        ({"layer_law": lambda *_: 1.5}, "layers"),
+        ({"layer_law": lambda *_: 1.5}, r"layer_law.* got 1\.5"),
         ({"batch_scaling": "quick"}, "batch_scaling"),
         ({"seq_len": 0}, "seq_len"),
         ({"d_model": 0}, "d_model"),
@@ -214,15 +214,15 @@ def test_bad_laws(arguments, words):
         Model.from_laws(**{"d_model": 1024, **arguments})
 
 
-def test_laws_are_arguments():
+def test_laws_are_arguments_and_may_give_whole_floats():
     model = Model.from_laws(
         1024,
         True,
-        lambda _flop, experts, _seq_len: experts * 8,
+        lambda _flop, experts, _seq_len: experts * 8.0,
         seq_len=128,
         aspect_ratio=2.5,
-        layer_law=lambda d, _f: d // 64,
-        sparsity_law=lambda _d, f: f // 512,
+        layer_law=lambda d, _f: d / 64,
+        sparsity_law=lambda _d, f: f / 512,
         word_bytes=1,
     )
     assert model == Model(1024, 2560, 16, 40, 5, 128, 1)

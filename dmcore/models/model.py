@@ -19,6 +19,7 @@ from dmcore.algebra.checks import (
     check_positive_integer,
     check_scalar,
     check_type,
+    whole_number,
 )
 from dmcore.algebra.expressions import value_of
 from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
@@ -223,9 +224,11 @@ class Model:
             )
         shape = int(d_model), int(d_ff)
         layers = laws.resolved("layer_law", layer_law, laws.DEPTH_LAWS)(*shape)
+        layers = whole_number("layer_law(...)", layers)
         experts = 1
         if sparse:
             experts = laws.resolved("sparsity_law", sparsity_law, laws.SPARSITY_LAWS)(*shape)
+            experts = whole_number("sparsity_law(...)", experts)
         one_sequence = cls(*shape, layers, 1, experts, seq_len, word_bytes, extras)
         batch = laws.batch_sequences(one_sequence.training_flop, experts, seq_len, batch_scaling)
         return replace(one_sequence, batch_sequences=batch)

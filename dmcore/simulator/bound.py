@@ -6,14 +6,14 @@ might win and yet finds what an exhaustive one would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dmcore.algebra.expressions import value_of
-from dmcore.hardware.gpu import GPU
+from dmcore.hardware.gpu import GPU, NetworkLevel
 from dmcore.models.model import Model
 from dmcore.simulator.candidates import (
     Candidates,
@@ -36,7 +36,14 @@ from dmcore.simulator.traffic import (
     load_of,
 )
 
-__all__ = ["LeastTraffic", "latency_floor_s", "least_traffic", "lower_bound", "matmul_bound"]
+__all__ = [
+    "LeastTraffic",
+    "joined_beyond",
+    "latency_floor_s",
+    "least_traffic",
+    "lower_bound",
+    "matmul_bound",
+]
 
 Floats = NDArray[np.float64]
 
@@ -188,6 +195,31 @@ def lower_bound(
         zero_bubble_latency=zero_bubble_latency,
     )
     return np.asarray(pipeline_s + least.data_s)
+
+
+def joined_beyond(gpu: GPU, inner: int) -> GPU:
+    """The GPU with the network levels beyond level ``inner`` as one, over which no step takes longer.
+
+    Its bandwidth is the sum of theirs, and its hop the shortest.
+
+    Proof. The hand-overs that leave level ``inner`` are those that the levels beyond carry together, in
+    words and in a row (:mod:`dmcore.simulator.traffic`). Sums overlap: the slowest level takes at least
+    the time in which all words pass over all bandwidths, as in :func:`least_traffic`. What levels
+    pass on one after the other takes no less, and each wait at least the shortest hop. A degree above
+    one waits at one of the levels at least.
+
+    Examples
+    --------
+    >>> from dmcore.hardware.catalog import get_gpu
+    >>> [level.bytes_per_s / 1e9 for level in joined_beyond(get_gpu("H100 SXM Superpod"), 0).network]
+    [900.0, 550.0]
+    """
+    within, beyond = gpu.network[: inner + 1], gpu.network[inner + 1 :]
+    if len(beyond) < 2:
+        return gpu
+    bandwidth = sum(level.bytes_per_s for level in beyond)
+    hop = min(level.latency_s for level in beyond)
+    return replace(gpu, network=(*within, NetworkLevel(None, bandwidth, hop)))
 
 
 def latency_floor_s(gpu: GPU, model: Model) -> float:

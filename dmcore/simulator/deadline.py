@@ -22,7 +22,8 @@ from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
-from dmcore.simulator.search import MIN_UTILIZATION, least_seconds
+from dmcore.simulator.quickest import least_seconds
+from dmcore.simulator.search import MIN_UTILIZATION
 
 __all__ = [
     "FACTORS",

@@ -1,9 +1,7 @@
 """The best way to split a training step over a cluster: every way that the paper's search allows.
 
-All candidates of a cluster are rows of NumPy arrays. A lower bound on the time of each
-(:mod:`dmcore.simulator.bound`, proven there) puts them in order, and only those are laid out over the
-network levels and timed exactly whose bound is not above the best time found so far: the result is that
-of an exhaustive search.
+How the best is found is said in :mod:`dmcore.simulator.quickest`; here is what is asked of it, and what
+is answered.
 
 Many splits of a cluster take exactly the same time. Which of them is the result follows from a total
 order, so that it hangs on neither the order in which they are tried nor the processor:
@@ -22,7 +20,7 @@ order, so that it hangs on neither the order in which they are tried nor the pro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -31,27 +29,23 @@ from numpy.typing import NDArray
 from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_positive_integer, check_scalar, check_type
 from dmcore.algebra.expressions import value_of
-from dmcore.algebra.numbers import EQUAL
 from dmcore.hardware.catalog import get_gpu
 from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
-from dmcore.simulator.bound import latency_floor_s, least_traffic, lower_bound, matmul_bound
+from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.candidates import (
-    Candidates,
     candidates_of,
     count_layouts,
     degrees_of,
     layouts_of,
     level_sizes,
-    matmul_times,
     why_nothing_fits,
 )
-from dmcore.simulator.split import DEGREES, Parallelism
+from dmcore.simulator.quickest import ROUNDING, fastest, laid_out
+from dmcore.simulator.split import Parallelism
 from dmcore.simulator.step import TrainingStep, training_step
-from dmcore.simulator.times import arithmetic_time, step_seconds
-from dmcore.simulator.traffic import load_of
-from dmcore.simulator.whole_numbers import ordered_factorizations
+from dmcore.simulator.times import arithmetic_time
 
 __all__ = [
     "MIN_UTILIZATION",
@@ -65,12 +59,6 @@ __all__ = [
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-#: Candidates that are laid out first, at most, to have a time to compare with.
-_FIRST_ROWS = 8
-#: Layouts that are timed at once, about: bounds the memory.
-_LAYOUTS_AT_ONCE = 2**15
-#: Times computed in another order agree to better than this: no candidate is dropped for rounding.
-_ROUNDING = 1 + 1e-9
 #: A cluster of which less than this share of the peak is used is of no interest.
 MIN_UTILIZATION = 0.001
 
@@ -93,158 +81,6 @@ class BestParallelism(TrainingStep):
 
     candidates: int = 0
     timed: int = 0
-
-
-def fastest(
-    gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
-) -> tuple[Parallelism | None, int]:
-    """The first parallelism in that order, if it takes at most ``cutoff_s``, and how many were timed."""
-    found, timed = _quickest(gpu, model, n_gpu, cutoff_s, zero_bubble_latency)
-    return _first_of(found), timed
-
-
-def least_seconds(
-    gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
-) -> float:
-    """Seconds of a step in that parallelism, infinite if none takes at most ``cutoff_s``."""
-    found, _ = _quickest(gpu, model, n_gpu, cutoff_s, zero_bubble_latency)
-    return min((float(some.step_s.min()) for some in found if len(some)), default=math.inf)
-
-
-def _quickest(
-    gpu: GPU, model: Model, n_gpu: int, cutoff_s: float, zero_bubble_latency: bool
-) -> tuple[list[_Timed], int]:
-    """Layouts among which the fastest are, and how many were timed.
-
-    Candidates are timed in order of their bound; those whose bound is above the best time so far cannot
-    win and are dropped.
-    """
-    candidates = candidates_of(gpu, model, n_gpu)
-    if not len(candidates):
-        return [], 0
-    least = least_traffic(gpu, model, n_gpu, candidates)
-    if cutoff_s < math.inf:
-        matmul = matmul_bound(gpu, model, n_gpu, candidates)
-        bound = lower_bound(candidates, least, matmul, zero_bubble_latency)
-        possible = bound <= cutoff_s * _ROUNDING
-        candidates, least = candidates.take(possible), least.take(possible)
-        if not len(candidates):
-            return [], 0
-    matmul = matmul_times(gpu, model, candidates)
-    bound = lower_bound(candidates, least, matmul, zero_bubble_latency)
-    order = np.argsort(bound, kind="stable")
-    best_s, timed, rows = cutoff_s, 0, _first_rows(level_sizes(gpu, n_gpu))
-    close: list[_Timed] = []
-    while len(order := order[bound[order] <= best_s * _ROUNDING]):
-        now, order = order[:rows], order[rows:]
-        found = _time_layouts(
-            gpu, model, n_gpu, candidates.take(now), matmul[now], zero_bubble_latency
-        )
-        best_s = min(best_s, float(found.step_s.min()))
-        close.append(found.take(found.step_s <= best_s * EQUAL))
-        timed += len(found)
-        rows = max(1, _LAYOUTS_AT_ONCE * len(now) // len(found))
-    return close, timed
-
-
-def _first_of(found: Sequence[_Timed]) -> Parallelism | None:
-    """The first layout in the module's order, None if there is none."""
-    together = _Timed.join([some for some in found if len(some)])
-    if together is None:
-        return None
-    for times in ("step_s", "bandwidth_s"):
-        seconds = getattr(together, times)
-        together = together.take(seconds <= seconds.min() * EQUAL)
-    data, slices_of_d, slices_of_f, pipeline, expert = together.layouts
-    slices, stages = slices_of_d.prod(axis=0), pipeline.prod(axis=0)
-    inside = np.stack([slices_of_d, slices_of_f, pipeline, expert, data], axis=1)
-    order = np.lexsort(
-        (
-            *-inside.reshape(-1, inside.shape[-1])[::-1],
-            together.candidates.zero_bubble,
-            together.candidates.microbatches,
-            stages,
-            slices,
-            slices * slices_of_f.prod(axis=0),
-        )
-    )
-    return together.parallelism(int(order[0]))
-
-
-def _first_rows(sizes: tuple[int, ...]) -> int:
-    ways = math.prod(len(ordered_factorizations(size, len(DEGREES))) for size in sizes[:-1])
-    return max(1, min(_FIRST_ROWS, _LAYOUTS_AT_ONCE // ways))
-
-
-@dataclass(frozen=True)
-class _Timed:
-    """Layouts of candidates over the network levels and their times: arrays whose last axis is layouts."""
-
-    step_s: Floats
-    bandwidth_s: Floats
-    layouts: Ints  # (5, levels, layouts), degrees in the order of DEGREES
-    candidates: Candidates  # of each layout
-
-    def take(self, which: NDArray[np.bool_]) -> _Timed:
-        return _Timed(
-            self.step_s[which],
-            self.bandwidth_s[which],
-            self.layouts[..., which],
-            self.candidates.take(which),
-        )
-
-    @staticmethod
-    def join(parts: Sequence[_Timed]) -> _Timed | None:
-        if not parts:
-            return None
-        return _Timed(
-            np.concatenate([part.step_s for part in parts]),
-            np.concatenate([part.bandwidth_s for part in parts]),
-            np.concatenate([part.layouts for part in parts], axis=-1),
-            Candidates.join([part.candidates for part in parts]),
-        )
-
-    def parallelism(self, i: int) -> Parallelism:
-        return _laid_out(self.candidates, i, self.layouts[..., i])
-
-    def __len__(self) -> int:
-        return len(self.step_s)
-
-
-def _laid_out(of: Candidates, i: int, layout: Ints) -> Parallelism:
-    """Candidate i in a layout of shape (5, levels)."""
-    levels = zip(DEGREES, layout, strict=True)
-    return Parallelism(
-        **{name: tuple(degrees.tolist()) for name, degrees in levels},
-        microbatches=int(of.microbatches[i]),
-        interleaving=int(of.interleaving[i]),
-        zero_bubble=bool(of.zero_bubble[i]),
-    )
-
-
-def _time_layouts(
-    gpu: GPU,
-    model: Model,
-    n_gpu: int,
-    candidates: Candidates,
-    matmul: Floats,
-    zero_bubble_latency: bool,
-) -> _Timed:
-    """Every layout of the candidates over the network levels, with its times."""
-    layouts, owner = layouts_of(level_sizes(gpu, n_gpu), degrees_of(candidates))
-    of_each = candidates.take(owner)
-    step, moved = step_seconds(
-        gpu,
-        load_of(model),
-        float(n_gpu),
-        dict(zip(DEGREES, layouts.astype(float), strict=True)),
-        of_each.microbatches.astype(float),
-        of_each.interleaving.astype(float),
-        of_each.zero_bubble,
-        matmul[owner],
-        zero_bubble_latency,
-    )
-    return _Timed(step, moved.bandwidth_s, layouts, of_each)
 
 
 @checked
@@ -291,7 +127,7 @@ def _each(gpu: GPU, model: Model, n_gpu: int) -> Iterator[Parallelism]:
     for i in range(len(found)):
         layouts, _ = layouts_of(sizes, degrees[:, i : i + 1])
         for layout in np.moveaxis(layouts, -1, 0):
-            yield _laid_out(found, i, layout)
+            yield laid_out(found, i, layout)
 
 
 @checked
@@ -390,7 +226,7 @@ def smallest_cluster(
             f"{model.steps:.3g} steps of {model.layers} layers at the latency of their matrix "
             f"products, whatever the cluster, got {duration_years!r}"
         )
-    cutoff_s = duration_s / model.steps * _ROUNDING
+    cutoff_s = duration_s / model.steps * ROUNDING
     n_gpu = 0
     for n_gpu in _clusters(gpu, model, duration_s, min_utilization):
         winner, _ = fastest(gpu, model, n_gpu, cutoff_s, zero_bubble_latency)

@@ -23,7 +23,8 @@ from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
-from dmcore.simulator.search import NothingFitsError, fastest
+from dmcore.simulator.quickest import ROUNDING, fastest
+from dmcore.simulator.search import NothingFitsError
 from dmcore.simulator.step import TrainingStep, training_step
 
 __all__ = ["COARSE", "FINE", "ODD", "ClusterUse", "best_use", "largest_run", "nearest_model"]
@@ -198,7 +199,7 @@ def _fastest_of(
         ideal_s = model.training_flop / model.steps / gpu.useful_flop_per_s / n_gpu
         if best is not None and ideal_s > best.step_s:
             break
-        winner, _ = fastest(gpu, model, n_gpu, cutoff * (1 + 1e-9), zero_bubble_latency)
+        winner, _ = fastest(gpu, model, n_gpu, cutoff * ROUNDING, zero_bubble_latency)
         if winner is None:
             continue
         step = training_step(gpu, model, winner, zero_bubble_latency=zero_bubble_latency)
