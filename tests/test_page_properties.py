@@ -133,6 +133,14 @@ def test_any_text_is_a_number_or_none(page, text, unit):
         assert page(name, text, unit) is None or math.isfinite(page(name, text, unit))
 
 
+@given(number=st.floats(1e-6, 1e9))
+def test_a_typed_unit_is_that_of_the_field(page, number):
+    assert page("quantity", f"{number!r} GB/s", "GB/s") == pytest.approx(number, rel=1e-12)
+    assert page("quantity", f"{number!r} Gb/s", "GB/s") == pytest.approx(number / 4, rel=1e-12)
+    assert page("quantity", f"{number!r} weeks", "days") == pytest.approx(7 * number, rel=1e-12)
+    assert page("quantity", f"{number!r} years", "months") == pytest.approx(12 * number, rel=1e-12)
+
+
 @given(hash=TEXTS, name=NAMES)
 @example(hash="#your-cluster%?months=4", name="your-cluster%")
 @example(hash="#foo%zz?bar", name="foo%zz")

@@ -18,6 +18,7 @@ from dmcore.prediction.columns import columns, take
 from dmcore.prediction.command import predict_file
 from dmcore.prediction.constants import constants, fitted
 from dmcore.prediction.fit import leave_one_out
+from dmcore.prediction.layer import attention_weights
 from dmcore.prediction.machines import find_machine, machines
 from dmcore.prediction.measured import FILE, measured, score
 from dmcore.prediction.rows import case_of
@@ -209,3 +210,12 @@ def test_the_constants_of_the_file_are_those_of_the_fit():
     for name, it in fitted().items():
         assert again[name] == pytest.approx(it.value, abs=0.02 * (it.high - it.low)), name
     assert constants()["near"] == 0.8
+
+
+def test_latent_attention_of_deepseek_v3_by_hand():
+    """Its configuration: 128 heads of 128 + 64 and 128 channels, ranks 1536 and 512, 7168 channels."""
+    c = {"d": 7168.0, "h": 128.0, "h_kv": 128.0, "d_head": 128.0, "latent": 1.0}
+    queries = 7168 * 1536 + 1536 * 128 * (128 + 64)
+    keys_and_values = 7168 * (512 + 64) + 512 * 128 * (128 + 128)
+    out = 128 * 128 * 7168
+    assert float(attention_weights(c)) == queries + keys_and_values + out == 187_105_280

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from test_search import TIED, all_timed
 from test_sweep import REFERENCE
 
 from dmcore import Model, Parallelism, best_parallelism, sweep, training_step
+from dmcore.algebra.numbers import readable
 from dmcore.chapters.your_cluster import cluster, pick_a_sweep
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import NetworkLevel
@@ -453,7 +455,8 @@ def test_cluster_in_page_and_kernel(monkeypatch):
     before = view.value
     controls[0].value = "V100 SXM"
     assert view.value != before
-    assert "Linear scaling ends" in view.value
+    end = readable(sweep("V100 SXM").end.flop, 4)
+    assert re.search(f"Linear scaling ends.*{re.escape(end)} FLOP", view.value, re.IGNORECASE)
     peak = next(each for each in controls if each.description.startswith("Peak arithmetic"))
     assert peak.value == pytest.approx(GPUS["V100 SXM"].peak_flop_per_s / 1e12, rel=0.02)
     assert not peak.continuous_update
