@@ -3,7 +3,8 @@
     python tests/mutants.py [python|javascript] [--number N] [--seed S] [--seconds T] [--only PART]
 
 The faults are drawn evenly from the files. Each is put into a copy of the checkout, where the test files
-that run its line are run, the quickest first, until one fails or the time is over. Stored outputs of the
+that run its line are run, those first that run most of its file in the least time, until one fails or the
+time is over. Stored outputs of the
 notebooks and the browser do not count: they say what was, and what is seen. What no test notices is
 printed; what changes nothing (`tests/data/equivalent_mutants.toml` says why) is left out of the share.
 """
@@ -198,7 +199,7 @@ def statement(source: str, line: int) -> int:
 
 
 def asked_of(mutant: Mutant, reach: Mapping[str, Reach]) -> list[list[str]]:
-    """The runs of pytest that may notice it: the module's examples and own tests, then the quickest first."""
+    """The runs of pytest that may notice it: the module's examples and own tests, then the likeliest."""
     module = mutant.file.removesuffix(".py").replace("/", ".")
     examples = ["tests/test_examples.py", "-k", f"[{module}]"]
     own = f"tests/test_{Path(mutant.file).stem}.py"
@@ -208,7 +209,11 @@ def asked_of(mutant: Mutant, reach: Mapping[str, Reach]) -> list[list[str]]:
         for name, each in reach.items()
         if line in each.lines.get(mutant.file, ()) and name != "tests/test_examples.py"
     ]
-    reached.sort(key=lambda name: (name != own, reach[name].seconds, name))
+
+    def seconds_a_line(name: str) -> float:
+        return reach[name].seconds / len(reach[name].lines[mutant.file])
+
+    reached.sort(key=lambda name: (name != own, seconds_a_line(name), name))
     return [examples, *([name, "-m", "model"] for name in reached)]
 
 

@@ -124,6 +124,30 @@ def test_what_is_spoken_has_no_sign_that_is_left_out(page, value):
     assert said == pytest.approx(value, rel=0.51e-3)
 
 
+@pytest.mark.parametrize(
+    ("text", "unit", "number"),
+    [
+        ("1,234,567", "", 1_234_567),
+        ("1,5", "", 1.5),
+        ("12 GB", "GB", 12),
+        ("3/4", "", 0.75),
+        ("3 × 10^12", "", 3e12),
+        ("10^28", "", 1e28),
+        ("-2_000", "", -2000),
+        ("/2", "", None),
+        ("2/", "", None),
+        ("1/2/3", "", None),
+        ("12 GB", "", None),
+    ],
+)
+def test_numbers_as_people_type_them(page, text, unit, number):
+    assert page("parse", text, unit) == number
+
+
+def test_three_digits_unless_told(page):
+    assert page("readable", 590.35) == "590"
+
+
 @given(text=TEXTS, unit=st.sampled_from(["", "FLOP", "GB/s", "months", "days"]))
 @example(text="10⁻", unit="")
 @example(text="1/0", unit="")

@@ -88,8 +88,9 @@ def best_splits(
 
     Examples
     --------
-    >>> [step.parallelism.tensor_parallel for step in best_splits("H100 SXM", 12288, 11, 11).values()]
-    [32]
+    >>> found = best_splits(d_model=12288, low=11, high=12)
+    >>> {n_gpu: step.parallelism.tensor_parallel for n_gpu, step in found.items()}
+    {2048: 32, 4096: 32}
     """
     check_count("low", low)
     check_positive_integer("high", high, most=63)
