@@ -101,6 +101,7 @@ LEFT_OUT = {
     "prediction.layer": "takes columns of cases, as predictions make them",
     "prediction.measured": "takes columns over all measured runs, as the script that fits makes them",
     "prediction.memory": "takes columns of cases, as predictions make them",
+    "prediction.published.oddities": "takes a column over all measured runs, as the list makes it",
     "prediction.rows.case_of": "names the column of the row",
     "prediction.step.step_parts": "takes columns of cases, as predictions make them",
     "prediction.step.tokens_per_s": "takes columns of cases, as predictions make them",

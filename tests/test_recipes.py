@@ -44,6 +44,7 @@ from dmcore.bottlenecks import between_sites
 from dmcore.chapters import common, critical_batch, hardware_generations, measured_runs, your_cluster
 from dmcore.evidence.measured_runs import RUNS_BY_NAME
 from dmcore.models.laws import BATCH_LAWS, effective_alpha
+from dmcore.prediction.published import faults, published
 from dmcore.studies import scenarios, validation
 from dmcore.studies.generations import GENERATIONS
 
@@ -66,6 +67,8 @@ print(json.dumps({
     "scenario": outcome.critical_flop() / scenarios.BASELINE.critical_flop(),
     "scenarios": [repr(table.waiting()), repr(table.ending())],
     "runs": [run.name for run in validation.COMPARABLE],
+    "published": {row.id: [row.url, row.expected, row.rate] for row in published()},
+    "faults": faults(),
     "ratio": validation.compare(RUNS_BY_NAME["My run on 64"]).ratio,
     "symbol": [SYMBOLS["beta_site"].unit_name, SYMBOLS["beta_site"].description],
     "unit": bool(same_unit(unit_of(between_sites.exchange_time()), second)),
@@ -114,7 +117,7 @@ def seen(tmp_path_factory):
 
 def test_recipes_are_short():
     lines = {recipe["path"]: recipe["text"].strip().count("\n") + 1 for recipe in recipes()}
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert lines["dmcore/hardware/accelerators.toml"] <= 12
     assert lines["dmcore/studies/scenarios.py"] <= 5
     assert lines["dmcore/evidence/measured_runs.csv"] <= 12
@@ -144,6 +147,13 @@ def test_a_scenario(seen):
 def test_a_measured_run(seen):
     assert "My run on 64" in seen["runs"]
     assert 0.1 < seen["ratio"] < 1
+
+
+def test_a_published_measurement(seen):
+    assert seen["faults"] == []
+    url, expected, rate = seen["published"]["mine-001"]
+    assert url == "https://example.org/runs.html"
+    assert 0.5 < expected / rate < 2
 
 
 def test_a_symbol(seen):

@@ -2,7 +2,8 @@
 
 Each page is printed by itself, so that the contents can say on which page it begins, and the parts are put
 together: a cover, the contents, the pages in the order of `_toc.yml`. Solutions and answers, which the site
-folds, stand unfolded at the end of their chapter; code that is folded there is left out.
+folds, stand unfolded at the end of their chapter; code that is folded there is left out, and so are the
+hundreds of measurements.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ PREPARE = """
   document.documentElement.dataset.theme = "light";
   const article = document.querySelector("article.bd-article");
   document.body.replaceChildren(article);
-  for (const details of article.querySelectorAll("details.hide, .tag_hide-input .cell_input"))
-    details.remove();
+  const screenOnly = "details.hide, .tag_hide-input .cell_input, .measured-filter, .measured-source";
+  for (const each of article.querySelectorAll(screenOnly)) each.remove();
   const folded = [...article.querySelectorAll("details.sd-dropdown, .dropdown.admonition, .solution")];
   if (folded.length) {
     const heading = document.createElement("h2");

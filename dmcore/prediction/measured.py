@@ -15,13 +15,31 @@ from dmcore.prediction.columns import Column, Columns, columns, take
 from dmcore.prediction.rows import read_rows
 from dmcore.prediction.step import tokens_per_s
 
-__all__ = ["Measured", "Score", "kind_of", "measured", "rank_correlations", "score"]
+__all__ = [
+    "Measured", "Score", "kind_of", "measured", "rank_correlations", "score", "why_not_scored",
+]  # fmt: skip
 
 FILE = Path(__file__).with_name("throughput.csv")
 #: A row is scored if these are told, its rate is not derived, and nothing is doubtful about it.
 _NEEDED = (
     "layers", "d_model", "n_gpu", "batch_sequences", "microbatch", "seq_len", "tp", "pp", "dp",
 )  # fmt: skip
+
+
+def why_not_scored(row: Mapping[str, str]) -> str:
+    """Why a score leaves a row of the table out; empty if it counts it.
+
+    Examples
+    --------
+    >>> why_not_scored({**dict.fromkeys(_NEEDED, "8"), "tp": "", "tok_s_how": "printed", "flag": ""})
+    'not told: tp'
+    """
+    missing = [name for name in _NEEDED if not row[name]]
+    if missing:
+        return f"not told: {', '.join(missing)}"
+    if row["tok_s_how"] == "derived":
+        return "rate derived"
+    return "flagged" if row["flag"] else ""
 
 
 def kind_of(gpu: str) -> str:
@@ -115,10 +133,7 @@ def measured(file: Path = FILE) -> Measured:
         if row.case and cell["tok_s_gpu"] and cell["flop_per_token_full_attn"]
     ]
     kept = [cell for _, cell in good]
-    scored = [
-        all(cell[name] for name in _NEEDED) and cell["tok_s_how"] != "derived" and not cell["flag"]
-        for cell in kept
-    ]
+    scored = [not why_not_scored(cell) for cell in kept]
     rate = np.array([float(cell["tok_s_gpu"]) for cell in kept])
     return Measured(kept, columns([case for case, _ in good]), rate, np.array(scored))
 
