@@ -13,6 +13,8 @@ import pytest
 
 from dmcore.hardware.catalog import names
 from dmcore.models.model import Model
+from dmcore.prediction.command import predict_file
+from dmcore.prediction.measured import FILE
 from dmcore.simulator.search import best_parallelism
 from dmcore.simulator.sweep import sweep
 
@@ -60,6 +62,15 @@ def test_whole_set(benchmark):
 def test_best_parallelism_at_a_million_gpus(benchmark):
     best = benchmark(best_parallelism, "H100 SXM", MODEL, 2**20)
     benchmark.extra_info.update(candidates=best.candidates, timed=best.timed)
+
+
+def test_thousand_predictions(benchmark, tmp_path):
+    """From a file, the rows of the package's table and again; the aim is 2 s at most."""
+    head, *rows = FILE.read_text("utf-8").splitlines(keepends=True)
+    file = tmp_path / "runs.csv"
+    file.write_text(head + "".join((rows + rows)[:1000]), "utf-8")
+    assert benchmark(predict_file, file).predicted == 1000
+    assert benchmark.stats["max"] < 4, "half a second is usual; a busy machine may take longer"
 
 
 def test_first_sweep_of_a_process(benchmark):

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import plain_prediction
 import pytest
 
 import dmcore
@@ -219,3 +220,13 @@ def test_latent_attention_of_deepseek_v3_by_hand():
     keys_and_values = 7168 * (512 + 64) + 512 * 128 * (128 + 128)
     out = 128 * 128 * 7168
     assert float(attention_weights(c)) == queries + keys_and_values + out == 187_105_280
+
+
+def test_plain_arithmetic_agrees():
+    """The same model in plain Python, a run at a time, with other constants too."""
+    runs = measured()
+    rows = [{name: float(c[i]) for name, c in runs.c.items()} for i in range(len(runs.rate))]
+    others = {name: it.low + 0.4 * (it.high - it.low) for name, it in fitted().items()}
+    for k in (constants(), {**constants(), **others, "x_shard": 0.6}):
+        plain = np.array([plain_prediction.tokens_per_s(row, k) for row in rows])
+        assert np.abs(plain / tokens_per_s(runs.c, k) - 1).max() < 1e-9
