@@ -104,7 +104,10 @@ def table(tmp_path):
         "good,H100,8,32,4096,32,1,red\n"
         "heads,H100,8,32,4096,4,8,red\n"
         "huge,H100,8,400,20480,160,8,red\n"
-        "who,Z80,8,32,4096,32,1,red\n",
+        "who,Z80,8,32,4096,32,1,red\n"
+        "degrees,H100,8,32,4096,32,3,red\n"
+        "blank,,8,32,4096,32,1,red\n"
+        "words,H100,8,many,4096,32,1,red\n",
         "utf-8",
     )
     return file
@@ -117,12 +120,36 @@ def test_command_predicts_what_can_be_and_names_the_rest(table):
     assert row["id"] == "good"
     assert 0 < float(row["low"]) < float(row["tok_s_gpu"]) < float(row["high"])
     for words in ("'colour' is not known", "heads: not predicted: tp must divide the heads 4",
-                  "huge: not predicted: memory is exceeded", "who: not predicted: gpu must be"):  # fmt: skip
+                  "huge: not predicted: memory is exceeded", "who: not predicted: gpu must be one of",
+                  "degrees: not predicted: tp, pp and cp must divide n_gpu 8, got 3 x 1 x 1",
+                  "blank: not predicted: gpu is not told",
+                  "words: not predicted: layers must be a number"):  # fmt: skip
         assert words in told.stderr
     assert run("--strict", table).returncode == 1
     table.write_text("id,gpu,layers,d_model\na,Z80,1,1\n", "utf-8")
     assert run(table).returncode == 2
     assert "No such file" in run(table.with_name("none.csv")).stderr
+
+
+@pytest.mark.parametrize("head", ["gpu,layers", "layers,d_model", "", "a,b,c"])
+def test_a_table_without_the_columns_it_needs_is_refused(tmp_path, head):
+    file = tmp_path / "runs.csv"
+    file.write_text(f"{head}\n1,2,3\n", "utf-8")
+    with pytest.raises(ValueError, match="must have the columns gpu, layers and d_model"):
+        predict_file(file)
+
+
+def test_a_row_with_memory_nearly_exceeded_is_doubted(tmp_path):
+    file = tmp_path / "runs.csv"
+    file.write_text(
+        "id,gpu,n_gpu,layers,d_model,tp,pp,fsdp\nfull,A100 40GB,8,32,8192,8,1,none\n", "utf-8"
+    )
+    answer = predict_file(file)
+    assert (answer.predicted, answer.refused) == (1, 0)
+    assert (
+        "full: predicted, but doubtful: weights, optimizer and layer inputs take 1."
+        in answer.reports[0]
+    )
 
 
 def test_anchor_scales_to_ones_own_software(table, tmp_path):
