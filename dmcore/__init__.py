@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dmcore.models.laws import ShapeLaw as ShapeLaw
     from dmcore.models.model import Extras as Extras
     from dmcore.models.model import Model as Model
+    from dmcore.prediction.best import best_split as best_split
     from dmcore.prediction.step import predict_step as predict_step
     from dmcore.prediction.transformer import Software as Software
     from dmcore.prediction.transformer import Split as Split
@@ -60,6 +61,7 @@ _HOMES = {
     "Split": "prediction.transformer",
     "Transformer": "prediction.transformer",
     "predict_step": "prediction.step",
+    "best_split": "prediction.best",
     "training_step": "simulator.step",
     "best_parallelism": "simulator.search",
     "smallest_cluster": "simulator.search",

@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", help="a CSV file, a run a row")
     command.add_argument("--anchor", help="a CSV file of own runs, with their tok_s_gpu or step_s")
     command.add_argument("--strict", action="store_true", help="end with 1 if a row was refused")
+    words = "the split that each training run of a table is expected to be fastest with, as CSV"
+    command = commands.add_parser("split", help=words, description=f"{words}. {_PREDICT}")
+    command.set_defaults(answer=_split)
+    command.add_argument("file", help="a CSV file, a run a row; its split is not used")
+    command.add_argument("--strict", action="store_true", help="end with 1 if a row was refused")
     return parser
 
 
@@ -79,8 +84,19 @@ standard error with the reason. Ends with 0 if any row was predicted, with 2 if 
 def _predict(asked: argparse.Namespace) -> str:
     from dmcore.prediction.command import predict_file
 
+    return _of_file(asked, partial(predict_file, asked.file, asked.anchor))
+
+
+def _split(asked: argparse.Namespace) -> str:
+    from dmcore.prediction.command import split_file
+
+    return _of_file(asked, partial(split_file, asked.file))
+
+
+def _of_file(asked: argparse.Namespace, read: Callable[[], Any]) -> str:
+    """What a table of runs is answered with; what was refused goes to standard error."""
     try:
-        answer = predict_file(asked.file, asked.anchor)
+        answer = read()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from error
     for report in answer.reports:
@@ -88,7 +104,7 @@ def _predict(asked: argparse.Namespace) -> str:
     if not answer.predicted:
         raise ValueError(f"none of the {answer.refused} rows of {asked.file} can be predicted")
     asked.refused = answer.refused
-    return answer.csv
+    return str(answer.csv)
 
 
 def _model_options(command: argparse.ArgumentParser) -> None:

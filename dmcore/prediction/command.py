@@ -1,4 +1,4 @@
-"""Predict the rows of a CSV file: what ``python -m dmcore predict`` prints and reports."""
+"""Predict the rows of a CSV file, or split them best: what ``python -m dmcore`` prints and reports."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from dmcore.algebra.checked import checked
+from dmcore.prediction.best import best_split
 from dmcore.prediction.rows import Row, read_rows, unknown_columns
-from dmcore.prediction.step import predict
+from dmcore.prediction.step import Prediction, predict
 
-__all__ = ["Answer", "anchor_of", "predict_file"]
+__all__ = ["Answer", "anchor_of", "predict_file", "split_file"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Answer:
     Attributes
     ----------
     csv : str
-        A line ``id,tok_s_gpu,low,high`` for each row that can be predicted, under a heading.
+        A line for each row that can be predicted, under a heading: its id, with the degrees of its best split
+        if that was asked for, and ``tok_s_gpu,low,high``.
     reports : tuple of str
         What was refused and why, what is doubtful, and which columns are unknown.
     predicted, refused : int
@@ -44,6 +46,14 @@ def _reports(file: str | Path, rows: list[Row], cells: list[dict[str, str]]) -> 
         told += [f"{row.id}: not predicted: {row.refused}"] if row.refused else []
         told += [f"{row.id}: predicted, but doubtful: {doubt}" for doubt in row.doubts]
     return told
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name
+
+
+def _rates(told: Prediction) -> str:
+    return f"{told.tok_s_gpu:.6g},{told.low:.6g},{told.high:.6g}"
 
 
 def _rate(cells: Mapping[str, str], tokens: float, n_gpu: float) -> float:
@@ -118,6 +128,47 @@ def predict_file(file: str | Path, anchor: str | Path | None = None) -> Answer:
     lines = ["id,tok_s_gpu,low,high"]
     told = predict([case for _, case in good], anchor=None if anchor is None else factor)
     for (name, _), it in zip(good, told, strict=True):
-        quoted = '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name
-        lines.append(f"{quoted},{it.tok_s_gpu:.6g},{it.low:.6g},{it.high:.6g}")
+        lines.append(f"{_quoted(name)},{_rates(it)}")
     return Answer("\n".join(lines), tuple(reports), len(good), len(rows) - len(good))
+
+
+_DEGREES = ("tp", "pp", "vp", "cp", "dp", "ep", "shard", "microbatch")
+
+
+@checked
+def split_file(file: str | Path) -> Answer:
+    r"""The best split of each run of a file, whatever split it tells; see :func:`.best_split`.
+
+    Raises
+    ------
+    ValueError
+        If the file has not the columns of a table of runs.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "runs.csv")
+    ...     _ = file.write_text("id,gpu,n_gpu,layers,d_model,batch_sequences\na,H100,8,32,4096,64\n")
+    ...     print(split_file(file).csv.splitlines()[0])
+    id,tp,pp,vp,cp,dp,ep,shard,microbatch,recomputed,tok_s_gpu,low,high
+    """
+    rows, cells = read_rows(file)
+    reports = _reports(file, rows, cells)
+    lines = [f"id,{','.join(_DEGREES)},recomputed,tok_s_gpu,low,high"]
+    for row in rows:
+        if row.case is None:
+            continue
+        case, split = row.case, row.case.split
+        try:
+            found = best_split(
+                case.machine, case.model, int(split.n_gpu), int(split.batch), case.software
+            )
+        except ValueError as error:
+            reports.append(f"{row.id}: not split: {error}")
+            continue
+        degrees = ",".join(f"{getattr(found.split, name):.0f}" for name in _DEGREES)
+        lines.append(
+            f"{_quoted(row.id)},{degrees},{found.recomputed:.3g},{_rates(found.prediction)}"
+        )
+    return Answer("\n".join(lines), tuple(reports), len(lines) - 1, len(rows) - len(lines) + 1)

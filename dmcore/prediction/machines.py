@@ -15,7 +15,7 @@ from dmcore.algebra.checks import check_positive, check_positive_integer
 from dmcore.hardware.catalog import GPUS, load_accelerators
 from dmcore.hardware.gpu import GPU
 
-__all__ = ["FAMILIES", "Machine", "find_machine", "machines", "with_network"]
+__all__ = ["FAMILIES", "Machine", "find_machine", "machine_of", "machines", "with_network"]
 
 _HERE = Path(__file__).parent
 #: Families of chips, each with a matmul rate of its own.
@@ -100,6 +100,20 @@ def find_machine(gpu: str) -> Machine:
         if len(alias) > 2 and plain.startswith(alias):
             return known[alias]
     raise ValueError(f"gpu must be one of {', '.join(machines())}, got {gpu!r}")
+
+
+@checked
+def machine_of(gpu: str | GPU | Machine) -> Machine:
+    """The machine of a name, or of an accelerator that may be changed from the catalog's.
+
+    Examples
+    --------
+    >>> machine_of("GB200").family == machine_of(GPUS["H100 SXM"]).family
+    False
+    """
+    if isinstance(gpu, Machine):
+        return gpu
+    return replace(find_machine(gpu.name), gpu=gpu) if isinstance(gpu, GPU) else find_machine(gpu)
 
 
 @checked
