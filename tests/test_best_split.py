@@ -42,7 +42,7 @@ def every_split(model, n_gpu, batch):
             rounds = batch / dp / micro
             if model.layers % (pp * vp) and (model.layers + 2) % (pp * vp):
                 continue
-            if rounds % 1 or (vp > 1 and (pp == 1 or rounds % pp or pp * vp > model.layers)):
+            if rounds % 1 or (vp > 1 and (pp == 1 or rounds < pp or pp * vp > model.layers)):
                 continue
             yield Split(n_gpu, batch, micro, tp, pp, vp, cp, dp, ep, shard=shard)
 

@@ -20,7 +20,7 @@ from dmcore.prediction.transformer import Software, Split, Transformer, styles
 __all__ = ["Chosen", "best_split"]
 
 #: No cluster and no batch is larger.
-MOST = 10**9
+MOST = 10**12
 #: Share of a GPU's memory that weights, optimizer and layer inputs may take; the rest is for everything else.
 ROOM = 0.9
 #: Tokens of a sequence that a GPU has at least: no measured run has fewer, and with fewer the model would
@@ -82,8 +82,8 @@ def _candidates(
                     continue
                 for ep in (it for it in _divisors(experts) if dp * cp * tp % it == 0):
                     for micro in _powers(batch // dp):
-                        # Megatron interleaves whole rounds of as many microbatches as there are stages.
-                        rounds = interleaves and pp > 1 and batch // dp // micro % pp == 0
+                        # Megatron interleaves from as many microbatches as stages on.
+                        rounds = interleaves and pp > 1 and batch // dp // micro >= pp
                         interleaved = [it // pp for it in chunks if it % pp == 0] if rounds else [1]
                         for vp, shard in product(interleaved, {1, dp * cp}):
                             yield tp, pp, cp, ep, vp, shard, micro
