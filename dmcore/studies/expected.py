@@ -88,8 +88,9 @@ def smallest_expected(
 
     Examples
     --------
-    >>> smallest_expected("H100 SXM", Model.from_laws(4096), 0.25).n_gpu
-    8
+    >>> found = smallest_expected("H100 SXM", Model.from_laws(12288))
+    >>> found.n_gpu, 0.3 < found.utilization < 0.7
+    (2048, True)
     """
     gpu = get_gpu(gpu)
     check_scalar("duration_years", duration_years)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from claims import values
 from claims.ledger import Claim
 
-from dmcore import Software, Split, Transformer, predict_step
+from dmcore import Model, Software, Split, Transformer, best_split, predict_step
 from dmcore.evidence.measured_runs import RUNS_BY_NAME
 from dmcore.evidence.training_runs import LARGEST_ESTIMATE
 from dmcore.evidence.utilization import model_flop_utilization, tokens_per_s
+from dmcore.prediction.best import Chosen
 from dmcore.prediction.constants import fitted
 from dmcore.prediction.fit import ablation, leave_one_out
 from dmcore.prediction.measured import Measured, Score, measured, rank_correlations, score
 from dmcore.prediction.step import Prediction
+from dmcore.studies import expected as growing
 from dmcore.studies.validation import COMPARABLE, compare, family, strong_scaling
 
 LLAMA = Transformer(126, 16384, 53248, 128, kv_heads=8, mlp_matrices=3, vocab=128256, seq_len=8192)
@@ -47,6 +50,51 @@ def without() -> dict[str, Score]:
 def expected(recompute: str = "fit") -> Prediction:
     split = Split(16384, batch=2048, tp=8, pp=16, vp=4, recompute=recompute)
     return predict_step("H100", LLAMA, split, LATE)
+
+
+@cache
+def chosen() -> Chosen:
+    """The split that the model chooses for Llama 3 405B on 16,384 GPUs."""
+    return best_split("H100", LLAMA, 16384, 2048, LATE)
+
+
+def puts_first(splits: int) -> tuple[float, int]:
+    """Of so many splits, the one predicted fastest: its rate over the best, and how many are faster."""
+    counts, same = {}, ("source", "model", "gpu", "n_gpu", "seq_len", "precision")
+    for i, row in enumerate(runs().cells):
+        if runs().scored[i]:
+            counts.setdefault(tuple(row[name] for name in same), []).append(i)
+    (rows,) = (each for each in counts.values() if len(each) == splits)
+    told, first = runs().rate[rows], int(np.argmax(rate()[rows]))
+    return float(told[first] / told.max()), int((told > told[first]).sum())
+
+
+@cache
+def series() -> growing.SideBySide:
+    widths = (12288, 16384, 20480, 22528, 24576, 26624, 32768, 53248, 131072, 196608)
+    return growing.side_by_side("H100 SXM", widths, software=LATE)
+
+
+def messages_at_the_end() -> float:
+    """Share of a step that messages take in the first run below four fifths."""
+    at = [model.training_flop for model in series().models].index(series().first_below()[1])
+    told = series().expected[at].chosen.prediction
+    return told.parts["messages"] / told.step_s
+
+
+def ends_with_heads(heads: int) -> bool:
+    """Whether the run of 208 heads ends in time if it has others."""
+    model = Model.from_laws(26624)
+    shape = growing.same_size(model)
+    shape = replace(shape, heads=heads, kv_heads=heads, head_dim=26624 / heads)
+    month_s, found = 3 * 3.154e7 / 12, []
+    for i in range(17, 24):
+        try:
+            told = best_split("H100", shape, 2**i, model.batch_sequences, LATE).prediction
+        except ValueError:
+            continue
+        found.append(told.step_s * model.steps <= month_s)
+    return any(found)
 
 
 def share(part: str) -> float:
@@ -259,6 +307,69 @@ CLAIMS = (
         "Without overlap, waste would begin at {} FLOP instead of {}",
         lambda: values.shown(values.critical_compute() * slower() * bare()),
         lambda: values.shown(values.critical_compute()),
+    ),
+    Claim(
+        "Of {} splits the model would take {}-way tensor parallelism, share each sequence among four GPUs "
+        "and keep the {} stages, so that there are {} replicas instead of 128.",
+        lambda: f"{chosen().candidates:,}",
+        lambda: f"{chosen().split.tp:.0f}",
+        lambda: f"{chosen().split.pp:.0f}",
+        lambda: f"{chosen().split.dp:.0f}",
+        holds=lambda: chosen().split.cp == 4,
+    ),
+    Claim(
+        "It expects {} tokens a second and GPU of that, {} % more than of the published split.",
+        lambda: f"{chosen().prediction.tok_s_gpu:.0f}",
+        percent(lambda: chosen().prediction.tok_s_gpu / expected().tok_s_gpu - 1),
+    ),
+    Claim(
+        "so the pipeline takes {} % of the step instead of {}.",
+        percent(
+            lambda: chosen().prediction.parts["pipeline"] / chosen().prediction.step_s,
+        ),
+        percent(lambda: share("pipeline")),
+        holds=lambda: chosen().split.batch / chosen().split.dp == 32,
+    ),
+    Claim(
+        "the rank correlation of measured and predicted is {} and {}.",
+        *(
+            lambda at=at: (
+                f"{sorted(it[1] for it in rank_correlations(runs(), rate()).values())[at]:.2f}"
+            )
+            for at in (0, 1)
+        ),
+    ),
+    Claim(
+        "we would have had {} % of the best measured rate for the one, and {} % for the other, where {} of "
+        "25 splits are faster.",
+        percent(lambda: puts_first(41)[0]),
+        percent(lambda: puts_first(25)[0]),
+        lambda: f"{puts_first(25)[1]}",
+    ),
+    Claim(
+        "utilization falls to four fifths of the first run's at {} FLOP",
+        lambda: values.shown(series().first_below()[0]),
+    ),
+    Claim(
+        "As expected it does so at {} FLOP, {} times earlier",
+        lambda: values.shown(series().first_below()[1]),
+        lambda: f"{series().first_below()[0] / series().first_below()[1]:.0f}",
+        holds=lambda: (
+            0.5 < series().first_below()[1] / (values.critical_compute() * slower() * bare()) < 2
+        ),
+    ),
+    Claim("There messages within a layer take {} % of the step.", percent(messages_at_the_end)),
+    Claim(
+        "takes {} FLOP in the bound and {} FLOP as expected",
+        *(lambda at=at: values.shown(series().largest()[at]) for at in (0, 1)),
+    ),
+    Claim(
+        "can share its 208 heads 16 ways at most; with 256 heads it would",
+        holds=lambda: not ends_with_heads(208) and ends_with_heads(256),
+    ),
+    Claim(
+        "The model has been tested on up to {} GPUs",
+        lambda: f"{runs().c['n_gpu'][runs().scored].max():,.0f}",
     ),
     Claim(
         "{} instead of {}, a quarter less",
