@@ -71,7 +71,7 @@ def puts_first(splits: int) -> tuple[float, int]:
 
 @cache
 def series() -> growing.SideBySide:
-    widths = (12288, 16384, 20480, 22528, 24576, 26624, 32768, 53248, 131072, 196608)
+    widths = (12288, 20480, 24576, 26624, 32768, 53248, 196608)
     return growing.side_by_side("H100 SXM", widths, software=LATE)
 
 
