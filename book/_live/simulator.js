@@ -10,7 +10,7 @@ const DEGREES = 5; // data, slices of d_model and of d_ff, pipeline, expert: in 
 const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
 
 /** @import { Ended, Run, SweepSettings } from "./messages.d.ts" */
-/** @import { BatchLawSpec, FormulaSpec, LawsSpec } from "./spec.d.ts" */
+/** @import { FormulaSpec, LawsSpec, Rounding } from "./spec.d.ts" */
 
 /**
  * Formulas by name; those of a product take the figures of the GPU as their last argument.
@@ -160,31 +160,57 @@ export function levelSizes(network, gpus) {
 
 // ------------------------------------------------------------------------------------- a model
 
+/** @type {(sequences: number, experts: number) => number} */
+const shared = (sequences, experts) => experts * closestRound(sequences / experts);
+
 /**
  * How the sequences of a batch become a whole number, by the names of ROUNDINGS in dmcore.models.laws.
- * @type {Record<BatchLawSpec["rounding"], (sequences: number, experts: number) => number>}
+ * @type {Record<Rounding, (sequences: number, experts: number) => number>}
  */
 const ROUNDINGS = {
-  "multiple of the experts": (sequences, experts) => experts * closestRound(sequences / experts),
+  "multiple of the experts": shared,
   "whole sequences down": (sequences) => Math.floor(sequences),
+  "as told if that divides": (sequences, experts) =>
+    sequences % experts ? shared(sequences, experts) : sequences,
 };
 
 /**
- * The model of a width that the scaling laws make.
+ * The sequences of a batch: of the law, unless the reader has told another batch.
+ * @param {Formulas} f
+ * @param {SweepSettings["model"]} told
+ * @param {LawsSpec} laws
+ * @param {number} flop
+ * @param {number} experts
+ */
+function sequencesOf(f, told, { batchLaws, toldRounding }, flop, experts) {
+  const law = batchLaws[told.law];
+  if (Object.entries(law.told).every(([name, value]) => told[name] === value)) {
+    const sequences = f[`batch_${law.name}`](flop, experts, told.seq_len);
+    return ROUNDINGS[law.rounding](sequences, experts);
+  }
+  const { seq_len: length, batch_tokens: tokens, batch_exponent: exponent } = told;
+  return ROUNDINGS[toldRounding](f.batchTold(flop, length, tokens, exponent), experts);
+}
+
+/**
+ * The model of a width that the scaling laws make, or what the reader has told instead of them.
  * @param {Formulas} f
  * @param {number} d
- * @param {Pick<SweepSettings, "sparse" | "batchLaw" | "depthLaw" | "gpu">} settings
- * @param {Pick<LawsSpec, "seqLen" | "aspectRatio">} laws
+ * @param {Pick<SweepSettings, "model">} settings
+ * @param {LawsSpec} laws
  */
-export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, aspectRatio }) {
-  const ff = aspectRatio * d;
-  const layers = closestRound(f[`layers_${depthLaw}`](d, ff));
-  const experts = sparse ? closestRound(f.experts(d, ff)) : 1;
+export function makeModel(f, d, { model: told }, laws) {
+  const ff = told.aspect_ratio * d;
+  const layers =
+    told.layers === laws.asTold
+      ? closestRound(f[`layers_${laws.depthLaws[told.depth]}`](d, ff))
+      : told.layers;
+  const byLaw = told.sparse ? closestRound(f.experts(d, ff)) : 1;
+  const experts = told.experts === laws.asTold ? byLaw : told.experts;
   const params = f.parameters(d, ff, layers, experts);
   const tokens = f.trainingTokens(params);
   const flop = f.trainingFlop(params, experts);
-  const sequences = f[`batch_${batchLaw.name}`](flop, experts, seqLen);
-  const batch = ROUNDINGS[batchLaw.rounding](sequences, experts) * seqLen;
+  const batch = sequencesOf(f, told, laws, flop, experts) * told.seq_len;
   return {
     d,
     ff,
@@ -194,9 +220,9 @@ export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, a
     tokens,
     flop,
     batch,
-    wP: gpu.fixed.w_P,
-    wA: gpu.fixed.w_A,
-    wG: gpu.fixed.w_G,
+    wP: told.w_P,
+    wA: told.w_A,
+    wG: told.w_G,
     steps: tokens / batch,
   };
 }
@@ -804,7 +830,7 @@ export function forGpu(formulas, settings, laws) {
 
 /**
  * Runs of growing models, one at a time, and at last why there are no more. `settings` are the GPU's
- * figures and fixed values, `sparse`, `batchLaw`, `depthLaw`, `seconds` and `zeroBubbleLatency`; `laws`
+ * figures and fixed values, the `model` that is told, `seconds` and `zeroBubbleLatency`; `laws`
  * are the widths and what all models share.
  * @param {Formulas} f
  * @param {SweepSettings} settings

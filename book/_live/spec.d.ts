@@ -145,17 +145,22 @@ export interface FormulaSpec {
   body: string;
 }
 
-/** How the batch grows with compute: the formula's name, and how it becomes whole sequences. */
+/** How sequences of a batch become whole, by the names of ROUNDINGS in dmcore.models.laws. */
+export type Rounding =
+  "multiple of the experts" | "whole sequences down" | "as told if that divides";
+
+/** How the batch grows with compute: the formula's name, and what the law makes of settings that tell it. */
 export interface BatchLawSpec {
   name: string;
-  rounding: "multiple of the experts" | "whole sequences down";
+  rounding: Rounding;
+  told: Record<string, number>;
 }
 
 /** What all sweeps share. */
 export interface LawsSpec {
   widths: number[];
-  seqLen: number;
-  aspectRatio: number;
+  /** The number of experts or layers that leaves it to the kind of model, or to the law. */
+  asTold: number;
   minUtilization: number;
   linearScaling: number;
   /** Clusters have experts * m * 2**i GPUs with one of these m, */
@@ -166,6 +171,7 @@ export interface LawsSpec {
   monthSeconds: number;
   productsInLayer: number;
   batchLaws: BatchLawSpec[];
+  toldRounding: Rounding;
   depthLaws: string[];
   /** Widths to a doubling, every so many of which are tried first; odd parts of a cluster's size. */
   planning: { fine: number; coarse: number; odd: number[] };

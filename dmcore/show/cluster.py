@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -17,99 +17,35 @@ from dmcore.algebra.expressions import javascript
 from dmcore.algebra.symbols import symbols
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import GPU
-from dmcore.hardware.variants import FIGURES, custom_gpu
+from dmcore.hardware.variants import FIGURES
 from dmcore.models import laws
-from dmcore.models.model import Extras, Model
+from dmcore.models.model import Extras
+from dmcore.models.told_batch import TOLD_ROUNDING, told_sequences
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.grid import Column, GridFigure, Runs, column_data
 from dmcore.show.page import control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
+from dmcore.show.settings import AS_TOLD, SETTINGS, batch_told, sweep_of, use_of
 from dmcore.simulator import pipeline, traffic
 from dmcore.simulator.deadline import FACTORS, TOO_LONG
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
 from dmcore.simulator.search import MIN_UTILIZATION
 from dmcore.simulator.step import MONTH_S
-from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
+from dmcore.simulator.sweep import D_MODELS, Sweep
 from dmcore.simulator.times import (
     arithmetic_time,
     cluster_memory,
     matmul_step_time,
     products_in_mlp,
 )
-from dmcore.studies.planning import (
-    COARSE,
-    FINE,
-    ODD,
-    ClusterUse,
-    best_use,
-    largest_run,
-    nearest_model,
-)
+from dmcore.studies.planning import COARSE, FINE, ODD
 
 __all__ = [
-    "SETTINGS",
     "ClusterFigure",
     "formulas",
     "runs_of",
-    "sweep_of",
-    "use_of",
 ]
-
-#: Settings of a sweep besides: preset, kind of model, batch law, depth law, months, and the rule of latency.
-SETTINGS = ("base", "sparse", "law", "depth", "months", "zero_bubble_latency")
-
-
-def sweep_of(settings: Mapping[str, float]) -> Sweep:
-    """The sweep of a figure's settings: :data:`~dmcore.hardware.variants.FIGURES` and
-    :data:`SETTINGS`, all numbers.
-
-    ``base``, ``law`` and ``depth`` count presets, batch laws and depth laws in their order.
-
-    Examples
-    --------
-    >>> from dmcore.chapters.your_cluster import cluster
-    >>> sweep_of(cluster().defaults()).gpu.name
-    'H100 SXM'
-    """
-    return sweep(
-        _gpu_of(settings),
-        **_laws_of(settings),
-        duration_years=settings["months"] / 12,
-        zero_bubble_latency=bool(settings["zero_bubble_latency"]),
-    )
-
-
-def _gpu_of(settings: Mapping[str, float]) -> GPU:
-    base = list(GPUS.values())[int(settings["base"])]
-    return custom_gpu(base, **{name: settings[name] for name in FIGURES})
-
-
-def _laws_of(settings: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "sparse": bool(settings["sparse"]),
-        "batch_scaling": list(laws.BATCH_LAWS)[int(settings["law"])],
-        "layer_law": list(laws.DEPTH_LAWS)[int(settings["depth"])],
-    }
-
-
-def use_of(settings: Mapping[str, float], n_gpu: int, flop: float | None = None) -> ClusterUse:
-    """The largest run of so many GPUs with a figure's settings, or a run of so much compute, FLOP.
-
-    See :func:`sweep_of`.
-
-    Examples
-    --------
-    >>> from dmcore.chapters.your_cluster import cluster
-    >>> use_of(cluster().defaults(), 1024).n_gpu_used
-    1024
-    """
-    gpu = _gpu_of(settings)
-    model_of = partial(Model.from_laws, word_bytes=gpu.word_bytes, **_laws_of(settings))
-    latency = {"zero_bubble_latency": bool(settings["zero_bubble_latency"])}
-    if flop is not None:
-        return best_use(gpu, nearest_model(model_of, flop), n_gpu, **latency)
-    return largest_run(gpu, n_gpu, settings["months"] / 12, model_of=model_of, **latency)
 
 
 def runs_of(
@@ -158,14 +94,13 @@ def runs_of(
 
 
 def _fixed(gpu: GPU) -> dict[str, float]:
-    """What a reader does not set: the GPU's caches, SMs and words, by symbol."""
+    """What a reader does not set: the GPU's caches and SMs, by symbol."""
     values = dict(gpu_values(gpu))
     kept = ("C_L2", "C_SM", "C_reg", "N_SM", "N_block")
     return {
         **{name: values[name] for name in kept},
         "sigma": gpu.shared_bytes_per_s / gpu.useful_flop_per_s,
         "distributed": float(gpu.distributed_shared_memory),
-        **dict.fromkeys(("w_P", "w_A", "w_G"), float(gpu.word_bytes)),
     }
 
 
@@ -191,6 +126,7 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     yield "trainingFlop", "P E", laws.training_flop()
     for law in laws.BATCH_LAWS.values():
         yield f"batch_{law.name}", "T_FLOP E S", law.expression
+    yield "batchTold", "T_FLOP S b_told alpha_b", told_sequences()
     yield "arithmetic", "P E b N_GPU F_peak", arithmetic_time()
     yield "memory", "P w_P w_G N_DP", cluster_memory()
     yield "matmuls", "L N_PP E N_EP K t_layer", matmul_step_time()
@@ -254,13 +190,12 @@ def laws_data() -> dict[str, Any]:
 
     Examples
     --------
-    >>> laws_data()["aspectRatio"]
-    4
+    >>> laws_data()["asTold"]
+    1
     """
     return {
         "widths": list(D_MODELS),
-        "seqLen": 2048,
-        "aspectRatio": 4,
+        "asTold": AS_TOLD,
         "minUtilization": MIN_UTILIZATION,
         "linearScaling": LINEAR_SCALING,
         "factors": list(FACTORS),
@@ -271,8 +206,10 @@ def laws_data() -> dict[str, Any]:
         "planning": {"fine": FINE, "coarse": COARSE, "odd": list(ODD)},
         "depthLaws": list(laws.DEPTH_LAWS),
         "batchLaws": [
-            {"name": law.name, "rounding": law.rounding} for law in laws.BATCH_LAWS.values()
+            {"name": law.name, "rounding": law.rounding, "told": batch_told(law)}
+            for law in laws.BATCH_LAWS.values()
         ],
+        "toldRounding": TOLD_ROUNDING,
     }
 
 
