@@ -24,7 +24,7 @@ from dmcore.models.words import Words
 from dmcore.show.cluster import formulas, runs_of
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import numbers_data
-from dmcore.show.settings import AS_TOLD, SETTINGS, batch_told, sweep_of, use_of
+from dmcore.show.settings import AS_TOLD, MEMORY_CHOICES, SETTINGS, batch_told, sweep_of, use_of
 from dmcore.show.widgets import explore
 from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.candidates import level_sizes
@@ -150,6 +150,8 @@ def any_model(rng):
         "w_P": float(rng.choice([0.5, 1, 2])),
         "w_A": float(rng.choice([1, 2])),
         "w_G": float(rng.choice([2, 4])),
+        "attention": int(rng.integers(2)),
+        "activation_memory": int(rng.integers(len(MEMORY_CHOICES))),
     }
     left = rng.choice(list(told), 4, replace=False)
     return {name: told[name] for name in told if name not in left}
@@ -251,6 +253,28 @@ def test_words_by_kind():
 def test_anything():
     rng = np.random.default_rng(11)
     settings = [anything(rng) for _ in range(16)]
+    for each, (runs, ended) in zip(settings, in_javascript(settings), strict=True):
+        check(each, runs, ended)
+
+
+def test_models_that_no_law_makes():
+    """Each with one thing of its own that the paper leaves out or fixes, and several together."""
+    rng = np.random.default_rng(5)
+    ones = [
+        {"experts": 16},
+        {"layers": 126},
+        {"aspect_ratio": 3},
+        {"seq_len": 8192},
+        {"batch_tokens": 60e6, "batch_exponent": 0.0},
+        {"batch_exponent": 0.4},
+        {"w_P": 1, "w_G": 4},
+        *({"attention": 1, "activation_memory": kept} for kept in range(len(MEMORY_CHOICES))),
+        *({"experts": 9, "activation_memory": kept} for kept in range(len(MEMORY_CHOICES))),
+        *(any_model(rng) for _ in range(6)),
+    ]
+    settings = [
+        {**preset("H100 SXM" if index % 2 else "A100 SXM"), **own} for index, own in enumerate(ones)
+    ]
     for each, (runs, ended) in zip(settings, in_javascript(settings), strict=True):
         check(each, runs, ended)
 
@@ -446,7 +470,7 @@ def test_figure_of_a_cluster():
     assert runs.columns == runs_of(sweep("H100 SXM", sparse=True), runs.columns).columns
     assert set(runs.columns["experts"]) != {1.0}
     assert figure.still(runs).svg != figure.still().svg
-    with pytest.raises(ValueError, match="groups must set aspect_ratio, base"):
+    with pytest.raises(ValueError, match="groups must set activation_memory, aspect"):
         replace(figure, groups={"": figure.groups["Change the GPU"]})
 
 

@@ -1,10 +1,18 @@
 // What a cluster of a given size can do, its largest run in time or how it does a given one: what
 // dmcore/studies/planning.py does, in the same order.
 
-import { ROUNDING, binding, forGpu, latencyFloor, makeModel, makeQuickest } from "./simulator.js";
+import {
+  ROUNDING,
+  binding,
+  forGpu,
+  idealSeconds,
+  latencyFloor,
+  makeModel,
+  makeQuickest,
+} from "./simulator.js";
 
 /** @import { Run, SweepSettings } from "./messages.d.ts" */
-/** @import { Formulas, LaidOut, Machine, Model } from "./simulator.js" */
+/** @import { Formulas, LaidOut, Gpu, Model } from "./simulator.js" */
 /** @import { LawsSpec } from "./spec.d.ts" */
 
 /** @typedef {LaidOut & {gpus: number, model: Model}} Use */
@@ -19,7 +27,7 @@ const width = (place, fine) =>
 
 /**
  * Sizes of cluster to try, largest first: those that could end in time at the useful rate.
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {number} nodeSize
  * @param {Model} model
  * @param {number} gpus
@@ -48,7 +56,7 @@ function sizesOf(gpu, nodeSize, model, gpus, seconds, odd) {
  * @returns {Generator<undefined, Run | null>}
  */
 export function* bestUse(formulas, settings, laws, gpus, flop) {
-  const { f, gpu } = forGpu(formulas, settings, laws);
+  const { f, gpu } = forGpu(formulas, settings);
   const { zeroBubbleLatency } = settings;
   const seconds = flop === undefined ? settings.seconds : Infinity;
   const { fine, coarse, odd } = laws.planning;
@@ -140,13 +148,13 @@ export function* bestUse(formulas, settings, laws, gpus, flop) {
 
 /**
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Use} use
  * @param {number} gpus
  * @returns {Run}
  */
 function told(f, gpu, { model, way, moved, step, gpus: used, layout }, gpus) {
-  const ideal = f.arithmetic(model.params, model.experts, model.batch, used, gpu.F_peak);
+  const ideal = idealSeconds(f, gpu, model, used);
   return {
     training_flop: model.flop,
     params: model.params,

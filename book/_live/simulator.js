@@ -10,7 +10,7 @@ const DEGREES = 5; // data, slices of d_model and of d_ff, pipeline, expert: in 
 const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
 
 /** @import { Ended, Run, SweepSettings } from "./messages.d.ts" */
-/** @import { FormulaSpec, LawsSpec, Rounding } from "./spec.d.ts" */
+/** @import { ExtrasSpec, FormulaSpec, LawsSpec, Rounding } from "./spec.d.ts" */
 
 /**
  * Formulas by name; those of a product take the figures of the GPU as their last argument.
@@ -36,8 +36,6 @@ const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
  * @property {Level[]} network
  */
 
-/** A GPU, and how many products in a row a layer has. @typedef {Gpu & {productsInLayer: number}} Machine */
-
 /** @typedef {ReturnType<typeof makeModel>} Model */
 
 /**
@@ -56,6 +54,8 @@ const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
  * @property {number} matmul
  * @property {number} bound
  */
+
+/** A product of a layer: how many, its kind, and the sides. @typedef {[number, "product" | "gradient", number, number]} Product */
 
 /** Degrees of a level, in the order above. @typedef {number[] | Float64Array} Degrees */
 
@@ -205,21 +205,23 @@ export function makeModel(f, d, { model: told }, laws) {
     told.layers === laws.asTold
       ? closestRound(f[`layers_${laws.depthLaws[told.depth]}`](d, ff))
       : told.layers;
+  const extras = laws.extras[told.attention][told.activation_memory];
   const byLaw = told.sparse ? closestRound(f.experts(d, ff)) : 1;
   const experts = told.experts === laws.asTold ? byLaw : told.experts;
-  const params = f.parameters(d, ff, layers, experts);
+  const attentionParams = extras.attention ? layers * f.attentionParameters(d) : 0;
+  const params = f.parameters(d, ff, layers, experts) + attentionParams;
   const tokens = f.trainingTokens(params);
-  const flop = f.trainingFlop(params, experts);
-  const batch = sequencesOf(f, told, laws, flop, experts) * told.seq_len;
+  const counted = { d, ff, layers, experts, params, attentionParams, tokens, length: told.seq_len };
+  const work = workOf(f, counted, extras);
+  const batch = sequencesOf(f, told, laws, work.flop, experts) * told.seq_len;
   return {
-    d,
-    ff,
-    layers,
-    experts,
-    params,
-    tokens,
-    flop,
+    ...counted,
+    ...work,
+    ...sumsOf(f, d, ff, layers * batch, extras),
+    extras,
     batch,
+    activationBytes: keptOf(f, d, ff, told, extras),
+    rounds: layers * (extras.forwardPasses + 1) * (extras.attention ? 2 : 1),
     wP: told.w_P,
     wA: told.w_A,
     wG: told.w_G,
@@ -227,23 +229,145 @@ export function makeModel(f, d, { model: told }, laws) {
   };
 }
 
+/**
+ * Compute of a run, and P and E of what a step computes: `work` is what counts, `executed` all that is done,
+ * again what was not kept.
+ * @param {Formulas} f
+ * @param {{d: number, ff: number, layers: number, experts: number, params: number, tokens: number, length: number}} of
+ * @param {ExtrasSpec} extras
+ */
+function workOf(f, { d, ff, layers, experts, params, tokens, length }, extras) {
+  const { attention, forwardPasses, scorePasses, activations: kept } = extras;
+  const flop = f.trainingFlop(params, experts);
+  const plain = { P: params, E: experts };
+  if (!attention && !kept) return { flop, work: plain, executed: plain };
+  if (!attention) {
+    const again = f["executedMacs plain"](d, ff, layers, forwardPasses);
+    return { flop, work: plain, executed: { P: again, E: 1 } };
+  }
+  const macs = f.forwardMacs(d, ff, layers, length);
+  const executed = f["executedMacs attention"](d, ff, layers, length, forwardPasses, scorePasses);
+  return {
+    flop: f.flopOfMacs(macs, 1, tokens),
+    work: { P: macs, E: 1 },
+    executed: { P: executed, E: 1 },
+  };
+}
+
+/**
+ * Numbers that the slices of d_model sum up in a step, and those of d_ff.
+ * @param {Formulas} f
+ * @param {number} d
+ * @param {number} ff
+ * @param {number} times tokens of all layers
+ * @param {ExtrasSpec} extras
+ */
+function sumsOf(f, d, ff, times, { attention, forwardPasses }) {
+  const inside = attention ? f.insideReduced(d, forwardPasses) : 0;
+  const outside = attention ? f.outsideReduced(d, forwardPasses) : 0;
+  return {
+    overD: ((forwardPasses + 1) * ff + inside) * times,
+    overF: ((forwardPasses + 1) * d + outside) * times,
+  };
+}
+
+/**
+ * Bytes of a token in a layer that are kept for the backward pass, and that come on top where it is computed
+ * again; undefined if they do not count.
+ * @param {Formulas} f
+ * @param {number} d
+ * @param {number} ff
+ * @param {SweepSettings["model"]} told
+ * @param {ExtrasSpec} extras
+ */
+function keptOf(f, d, ff, { seq_len: length, w_A: word }, { attention, activations: kept }) {
+  if (kept === null) return undefined;
+  const name = `${kept} ${attention}`;
+  return [f[`kept ${name}`](d, ff, length, word), f[`again ${name}`](d, ff, length, word)];
+}
+
 // -------------------------------------------------------------------------------- one training step
 
 /**
- * Seconds of the products of one MLP: four of weights and activations, two gradients of weights.
+ * Seconds of the products of one MLP: two matrices forward, as often as that is done, and backward, and two
+ * gradients of weights.
  * @param {Formulas} f
  * @param {Gpu} gpu
  * @param {number} rows
  * @param {number} columns
  * @param {number} tokens
- * @param {Pick<Model, "wP" | "wG">} words
+ * @param {Pick<Model, "wP" | "wG" | "extras">} words
  */
-const layerSeconds = (f, gpu, rows, columns, tokens, { wP, wG }) =>
-  2 *
+const layerSeconds = (f, gpu, rows, columns, tokens, { wP, wG, extras }) =>
+  (extras.forwardPasses + 1) *
     (f.product(rows, columns, tokens, wP, wP, gpu) +
       f.product(columns, rows, tokens, wP, wP, gpu)) +
   f.gradient(rows, columns, tokens, wG, wP, gpu) +
   f.gradient(columns, rows, tokens, wG, wP, gpu);
+
+/**
+ * Products of the projections of attention: how many, whether of a gradient, and the sides.
+ * @param {Model} model
+ * @param {Pick<Way, "slices" | "ffSlices">} way
+ * @returns {Product[]}
+ */
+function projections({ d, extras }, { slices, ffSlices }) {
+  const [channels, heads] = [d / slices, d / ffSlices];
+  const pairs = [
+    [3 * heads, channels],
+    [channels, heads],
+  ];
+  return pairs.flatMap(
+    ([outputs, inputs]) =>
+      /** @type {Product[]} */ ([
+        [extras.forwardPasses, "product", outputs, inputs],
+        [1, "product", inputs, outputs],
+        [1, "gradient", outputs, inputs],
+      ]),
+  );
+}
+
+/**
+ * Tokens of a microbatch on a GPU, of all its experts together.
+ * @param {Model} model
+ * @param {Pick<Way, "data" | "expert" | "microbatches">} way
+ */
+const tokensTogether = ({ batch }, { data, expert, microbatches }) =>
+  batch / (data * expert * microbatches);
+
+/**
+ * Seconds of the arithmetic of the scores of one layer on one microbatch.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {Way} way
+ */
+const scoreSeconds = (f, gpu, model, way) =>
+  f.scores(
+    model.d,
+    model.length,
+    model.extras.scorePasses,
+    tokensTogether(model, way),
+    way.slices * way.ffSlices,
+    gpu.F_useful,
+  );
+
+/**
+ * Seconds of one layer's attention on one microbatch.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {Way} way
+ */
+function attentionSeconds(f, gpu, model, way) {
+  const tokens = tokensTogether(model, way);
+  const products = projections(model, way).map(([count, name, d1, d2]) => {
+    const held = name === "gradient" ? model.wG : model.wP;
+    return count * f[name](d1, d2, tokens, held, model.wP, gpu);
+  });
+  const waits = model.extras.scoreKernels * gpu.ell_kernel;
+  return products.reduce((sum, each) => sum + each) + scoreSeconds(f, gpu, model, way) + waits;
+}
 
 /**
  * Seconds of one pass over the batch.
@@ -297,12 +421,18 @@ function addLevel(
   from,
   to,
 ) {
-  const { d, ff, layers, params, batch, wA, wG } = model;
-  const rounds = 2 * layers;
+  const { d, layers, params, attentionParams, batch, wA, wG, overD, overF, rounds } = model;
   // What a level hands over is what leaves the levels inside, less what leaves its own groups.
   /** @type {(degree: number) => number} */
   const summed = (degree) => f.leaving(1, left[degree]) - f.leaving(1, above[degree]);
-  const words = (ff * summed(MODEL) + d * summed(FF)) * rounds * batch;
+  const words = overD * summed(MODEL) + overF * summed(FF);
+  // The gradients of attention are summed over the groups of experts as well.
+  /** @type {(degrees: Degrees) => number} */
+  const shares = (degrees) => degrees[DATA] * degrees[EXPERT];
+  const summedTogether =
+    attentionParams && f.leaving(1, shares(left)) - f.leaving(1, shares(above));
+  const gradients = (params - attentionParams) * summed(DATA) + attentionParams * summedTogether;
+  const gradientWaits = attentionParams ? shares(parts) : parts[DATA];
   const waits = +(parts[MODEL] > 1) + +(parts[FF] > 1);
   // Of the words a share stays inside a level; of the waits none does: the last token decides.
   /** @type {(at: Degrees, outside: (groups: number) => number) => number} */
@@ -316,12 +446,9 @@ function addLevel(
   const passedWaits = leaving(left, any) - leaving(above, any);
   moved[to + TENSOR] = Math.max(moved[from + TENSOR], f.handOver(words, wA, gpus, beta));
   moved[to + TENSOR_WAIT] = moved[from + TENSOR_WAIT] + f.handOverWait(waits * rounds, hop);
-  moved[to + GRADIENTS] = Math.max(
-    moved[from + GRADIENTS],
-    f.handOver(params * summed(DATA), wG, gpus, beta),
-  );
+  moved[to + GRADIENTS] = Math.max(moved[from + GRADIENTS], f.handOver(gradients, wG, gpus, beta));
   moved[to + GRADIENTS_WAIT] =
-    moved[from + GRADIENTS_WAIT] + f.handOverWait(+(parts[DATA] > 1), hop);
+    moved[from + GRADIENTS_WAIT] + f.handOverWait(+(gradientWaits > 1), hop);
   moved[to + TRANSFER] = moved[from + TRANSFER] + f.handOver(passed * d * batch, wA, gpus, beta);
   moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.handOverWait(passedWaits, hop);
 }
@@ -363,25 +490,33 @@ export function binding(f, gpu, model, way, moved, step) {
   const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
   /** @type {Record<string, number>} */
   const layer = { arithmetic: 0, "shared memory": 0, L2: 0, HBM: 0, latency: 0 };
-  /** @type {[number, string, number][]} */
-  const products = [
-    [2, "product", model.wP],
-    [1, "gradient", model.wG],
-  ];
-  for (const [count, name, held] of products) {
-    for (const [d1, d2] of [
-      [rows, columns],
-      [columns, rows],
-    ]) {
+  const { attention, forwardPasses, scoreKernels } = model.extras;
+  const experts = model.experts / way.expert;
+  /** @type {(products: Product[], tokens: number) => void} */
+  function add(products, tokens) {
+    for (const [count, name, d1, d2] of products) {
+      const held = name === "gradient" ? model.wG : model.wP;
       /** @type {[string, number][]} */
       const times = ["HBM", "L2", "shared memory", "arithmetic"].map((part) => [
         part,
-        f[`${name} ${part}`](d1, d2, way.tokens, held, model.wP, gpu),
+        f[`${name} ${part}`](d1, d2, tokens, held, model.wP, gpu),
       ]);
       const [slowest, seconds] = largest(times);
       layer[slowest] += count * seconds;
       layer.latency += count * f[`${name} latency`](gpu);
     }
+  }
+  for (const [d1, d2] of [
+    [rows, columns],
+    [columns, rows],
+  ]) {
+    add([[experts * (forwardPasses + 1), "product", d1, d2]], way.tokens);
+    add([[experts, "gradient", d1, d2]], way.tokens);
+  }
+  if (attention) {
+    add(projections(model, way), tokensTogether(model, way));
+    layer.arithmetic += scoreSeconds(f, gpu, model, way);
+    layer.latency += scoreKernels * gpu.ell_kernel;
   }
   const total = Object.values(layer).reduce((sum, seconds) => sum + seconds);
   const bandwidth = moved[TENSOR] + moved[TRANSFER];
@@ -419,16 +554,21 @@ export function binding(f, gpu, model, way, moved, step) {
  * @param {(way: Way) => void} use
  */
 function eachWay(f, gpu, model, gpus, use) {
-  const { d, ff, layers, experts, params, batch, wP, wG } = model;
+  const { d, ff, layers, experts, params, attentionParams, batch, wP, wG } = model;
   const expert = gcd(gpus, experts);
   const rest = gpus / expert;
-  const room = gpus * gpu.hbmBytes;
+  const again = (/** @type {number} */ data) =>
+    attentionParams && f.expertReplicas(attentionParams, data, expert, wP);
+  /** @type {(data: number) => number} */
+  const room = (data) => gpus * gpu.hbmBytes - f.memory(params, wP, wG, data) - again(data);
   const replicas = divisors(gcd(rest, batch)).filter(
-    (data) => data <= batch / experts && f.memory(params, wP, wG, data) <= room,
+    (data) => data <= batch / experts && room(data) >= 0,
   );
+  // The slices of d_ff are also those of the heads.
+  const inside = attentionParams ? gcd(d, ff) : ff;
   const choices = replicas.map((data) => divisors(Math.floor(batch / (experts * data))));
   for (const slices of divisors(gcd(rest, d))) {
-    for (const ffSlices of divisors(gcd(rest, ff))) {
+    for (const ffSlices of divisors(gcd(rest, inside))) {
       const root = Math.floor(Math.sqrt(slices * ffSlices));
       if (ffSlices < root || ffSlices > 4 * root || rest % (slices * ffSlices)) continue;
       const left = rest / (slices * ffSlices);
@@ -439,7 +579,11 @@ function eachWay(f, gpu, model, gpus, use) {
         const share = Math.floor(batch / (data * experts));
         const interleaved = stages === 1 ? 1 : layers / stages;
         for (const zeroBubble of [false, true]) {
-          const first = options.findIndex((count) => count >= stages * (zeroBubble ? 2 : 1));
+          const first = options.findIndex(
+            (count) =>
+              count >= stages * (zeroBubble ? 2 : 1) &&
+              activations(f, model, stages, count, interleaved, zeroBubble) <= room(data),
+          );
           if (first < 0) continue;
           const tried = zeroBubble ? ZERO_BUBBLE_CHOICES : BUBBLE_CHOICES;
           for (const microbatches of options.slice(first, first + tried)) {
@@ -463,6 +607,30 @@ function eachWay(f, gpu, model, gpus, use) {
 }
 
 /**
+ * Bytes of activations in a cluster, 0 if they do not count. More microbatches never hold more.
+ * @param {Formulas} f
+ * @param {Model} model
+ * @param {number} stages
+ * @param {number} microbatches
+ * @param {number} interleaving
+ * @param {boolean} zeroBubble
+ */
+function activations(
+  f,
+  { batch, layers, activationBytes },
+  stages,
+  microbatches,
+  interleaving,
+  zeroBubble,
+) {
+  if (!activationBytes) return 0;
+  const [kept, again] = activationBytes;
+  return zeroBubble
+    ? f.activationsZeroBubble(batch, layers, kept, again, stages, microbatches)
+    : f.activations(batch, layers, kept, again, stages, microbatches, interleaving);
+}
+
+/**
  * Seconds of traffic that no layout of a way goes below: dmcore.simulator.bound proves it.
  * @param {Formulas} f
  * @param {Gpu} gpu
@@ -472,7 +640,7 @@ function eachWay(f, gpu, model, gpus, use) {
  * @returns {(way: Way) => Float64Array}
  */
 function leastTraffic(f, gpu, model, gpus, sizes) {
-  const { d, ff, layers, params, batch, wA, wG } = model;
+  const { d, layers, params, batch, wA, wG, overD, overF, rounds } = model;
   const reach = gpu.network.map((_, i) =>
     gpu.network.slice(i).reduce((sum, level) => sum + level.beta, 0),
   );
@@ -484,10 +652,10 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
     for (let i = 0; i < sizes.length; i++) {
       const words =
         i === 0
-          ? ff * (way.slices - 1) + d * (way.ffSlices - 1)
-          : 2 * Math.sqrt(((ff * d) / inside) * way.slices * way.ffSlices) - ff - d;
+          ? overD * (way.slices - 1) + overF * (way.ffSlices - 1)
+          : 2 * Math.sqrt(((overD * overF) / inside) * way.slices * way.ffSlices) - overD - overF;
       const gradients = (way.data / inside - 1) * params;
-      tensor = Math.max(tensor, f.handOver(words * 2 * layers * batch, wA, gpus, reach[i]));
+      tensor = Math.max(tensor, f.handOver(words, wA, gpus, reach[i]));
       data = Math.max(data, f.handOver(gradients, wG, gpus, reach[i]));
       inside *= sizes[i];
     }
@@ -496,7 +664,7 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
     const passedWaits = f.withExperts(layers, leaving, +(way.expert > 1));
     const sliced = +(way.slices > 1) + +(way.ffSlices > 1);
     moved[TENSOR] = tensor;
-    moved[TENSOR_WAIT] = f.handOverWait(sliced * 2 * layers, hop);
+    moved[TENSOR_WAIT] = f.handOverWait(sliced * rounds, hop);
     moved[GRADIENTS] = data;
     moved[GRADIENTS_WAIT] = f.handOverWait(+(way.data > 1), hop);
     moved[TRANSFER] = f.handOver(passed * d * batch, wA, gpus, widest);
@@ -618,30 +786,37 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
 /**
  * The fastest way on a cluster, if its step takes at most `cutoff` seconds.
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {number} gpus
  * @param {number} cutoff
  * @param {boolean} zeroBubbleLatency
- * @param {(way: Way) => number} seconds of the products of a layer
+ * @param {(way: Way) => [number, number]} seconds of the MLP and of the attention of a layer
  */
 function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
   const sizes = levelSizes(gpu.network, gpus);
   const least = leastTraffic(f, gpu, model, gpus, sizes);
-  const waits = gpu.productsInLayer * gpu.ell_kernel;
+  const { extras } = model;
+  const waits = extras.productsInMlp * gpu.ell_kernel;
+  const attentionWaits = extras.productsInAttention * gpu.ell_kernel;
   /** @type {Way[]} */
   const possible = [];
   eachWay(f, gpu, model, gpus, (way) => {
     /** @param {number} layer */
     const allLayers = (layer) =>
       f.matmuls(model.layers, way.stages, model.experts, way.expert, way.microbatches, layer);
+    /** @param {number} layer */
+    const allAttention = (layer) =>
+      extras.attention ? f.attention(model.layers, way.stages, way.microbatches, layer) : 0;
     const moved = least(way);
     const share = model.experts * way.data;
     const tokens = share * Math.floor(model.batch / share); // whole ones of a nanobatch
-    const arithmetic = f.arithmetic(model.params, model.experts, tokens, gpus, gpu.F_useful);
-    way.matmul = arithmetic + allLayers(waits);
+    const { P, E } = model.executed;
+    const arithmetic = f.arithmetic(P, E, tokens, gpus, gpu.F_useful);
+    way.matmul = arithmetic + allLayers(waits) + allAttention(attentionWaits);
     if (stepSeconds(f, way, moved, 0, zeroBubbleLatency) > cutoff * ROUNDING) return;
-    way.matmul = allLayers(seconds(way));
+    const [layer, attention] = seconds(way);
+    way.matmul = allLayers(layer) + allAttention(attention);
     way.bound = stepSeconds(f, way, moved, 0, zeroBubbleLatency);
     if (way.bound <= cutoff * ROUNDING) possible.push(way);
   });
@@ -665,7 +840,7 @@ function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
 /**
  * A function that finds the quickest way of a model's step.
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {boolean} zeroBubbleLatency
  * @returns {Quickest}
@@ -674,11 +849,16 @@ export function makeQuickest(f, gpu, model, zeroBubbleLatency) {
   const known = new Map();
   /** @param {Way} way */
   const seconds = (way) => {
-    const key = `${way.slices} ${way.ffSlices} ${way.tokens}`;
+    // Without attention shares that are rounded to the same tokens take as long.
+    const share = model.extras.attention ? way.data * way.microbatches : way.tokens;
+    const key = `${way.slices} ${way.ffSlices} ${share}`;
     let found = known.get(key);
     if (found === undefined) {
       const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
-      found = layerSeconds(f, gpu, rows, columns, way.tokens, model);
+      found = [
+        layerSeconds(f, gpu, rows, columns, way.tokens, model),
+        model.extras.attention ? attentionSeconds(f, gpu, model, way) : 0,
+      ];
       known.set(key, found);
     }
     return found;
@@ -687,16 +867,27 @@ export function makeQuickest(f, gpu, model, zeroBubbleLatency) {
 }
 
 /**
+ * Seconds that the arithmetic of a step takes at the peak of a cluster.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {number} gpus
+ */
+export const idealSeconds = (f, gpu, { work, batch }, gpus) =>
+  f.arithmetic(work.P, work.E, batch, gpus, gpu.F_peak);
+
+/**
  * Seconds that the products of a step wait for one another, whatever the cluster.
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  */
-export const latencyFloor = (gpu, model) => gpu.productsInLayer * model.layers * gpu.ell_kernel;
+export const latencyFloor = (gpu, { layers, extras }) =>
+  (extras.productsInMlp + extras.productsInAttention) * layers * gpu.ell_kernel;
 
 /**
  * The smallest cluster that ends a run in time, with its best step; or what keeps all from it.
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {SweepSettings} settings
  * @param {number} minUtilization
@@ -712,7 +903,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
   let gpus = model.experts;
   for (; gpus <= model.d * model.ff * model.batch; gpus *= 2) {
     if (gpus < needed) continue;
-    const ideal = f.arithmetic(model.params, model.experts, model.batch, gpus, gpu.F_peak);
+    const ideal = idealSeconds(f, gpu, model, gpus);
     if (ideal < minUtilization * floor) break;
     const found = quickest(gpus, cutoff);
     if (found && found.step * model.steps <= settings.seconds) return { ...found, gpus, ideal };
@@ -723,7 +914,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
 /**
  * Share of the peak that is used on the cluster that ends a run exactly at its deadline, as
  * dmcore/simulator/deadline.py finds it; undefined if none ends it in time.
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {number} deadline seconds
  * @param {LawsSpec} laws
@@ -812,10 +1003,9 @@ export function makeGpu(f, { fixed, figures }) {
  * The formulas for the GPU of some settings, and that GPU.
  * @param {Formulas} formulas
  * @param {SweepSettings} settings
- * @param {LawsSpec} laws
- * @returns {{f: Formulas, gpu: Machine}}
+ * @returns {{f: Formulas, gpu: Gpu}}
  */
-export function forGpu(formulas, settings, laws) {
+export function forGpu(formulas, settings) {
   // Of the formulas of a product, those of the GPU's kind.
   const kind = settings.gpu.fixed.distributed ? "distributed" : "plain";
   const f = { ...formulas };
@@ -825,7 +1015,7 @@ export function forGpu(formulas, settings, laws) {
       f[`${name} ${part}`] = formulas[`${name} ${kind} ${part}`];
     }
   }
-  return { f, gpu: { ...makeGpu(f, settings.gpu), productsInLayer: laws.productsInLayer } };
+  return { f, gpu: makeGpu(f, settings.gpu) };
 }
 
 /**
@@ -838,7 +1028,7 @@ export function forGpu(formulas, settings, laws) {
  * @returns {Generator<Run | Ended, void>}
  */
 export function* sweep(f, settings, laws) {
-  const { f: own, gpu } = forGpu(f, settings, laws);
+  const { f: own, gpu } = forGpu(f, settings);
   for (const width of laws.widths) {
     const model = makeModel(own, width, settings, laws);
     const quickest = makeQuickest(own, gpu, model, settings.zeroBubbleLatency);

@@ -156,6 +156,17 @@ export interface BatchLawSpec {
   told: Record<string, number>;
 }
 
+/** Attention and memory of activations: how often things are computed in a step, and what is kept. */
+export interface ExtrasSpec {
+  attention: boolean;
+  forwardPasses: number;
+  scorePasses: number;
+  productsInMlp: number;
+  productsInAttention: number;
+  scoreKernels: number;
+  activations: string | null;
+}
+
 /** What all sweeps share. */
 export interface LawsSpec {
   widths: number[];
@@ -169,7 +180,8 @@ export interface LawsSpec {
   tooLong: number[];
   leastUtilization: number;
   monthSeconds: number;
-  productsInLayer: number;
+  /** What is counted besides, by whether attention counts and which memory of activations does. */
+  extras: ExtrasSpec[][];
   batchLaws: BatchLawSpec[];
   toldRounding: Rounding;
   depthLaws: string[];

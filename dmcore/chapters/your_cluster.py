@@ -34,6 +34,13 @@ __all__ = ["cluster", "grid", "pick_a_sweep"]
 
 #: Sizes of words that a reader may set, by symbol.
 _WORDS = {"w_P": "a weight", "w_A": "an activation between GPUs", "w_G": "a gradient"}
+#: What a reader chooses among for what is kept of the forward pass: the words of MEMORY_CHOICES.
+_MEMORY_WORDS = (
+    "not counted, as in the paper",
+    "all",
+    "all but the scores of attention",
+    "the inputs of layers; the rest is computed again",
+)
 _LAW_WORDS = tuple(law.words for law in BATCH_LAWS.values())
 
 #: What is told of a run of the reader's own cluster.
@@ -200,6 +207,8 @@ def _model_controls(batch: Mapping[str, float]) -> tuple[Slider | Menu, ...]:
             Slider(symbol, f"Bytes of {name}", 0.5, 8, 2, "bytes", log=True)
             for symbol, name in _WORDS.items()
         ),
+        _menu("Attention", "attention", ("left out, as in the paper", "counted")),
+        _menu("Activations kept in memory", "activation_memory", _MEMORY_WORDS),
     )
 
 

@@ -14,19 +14,19 @@ from typing import Any
 import sympy as sp
 
 from dmcore.algebra.expressions import javascript
-from dmcore.algebra.symbols import symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import GPU
 from dmcore.hardware.variants import FIGURES
-from dmcore.models import laws
-from dmcore.models.model import Extras
+from dmcore.models import activation_memory, attention, laws
+from dmcore.models.model import ACTIVATION_MEMORY, Extras, executed_macs, forward_macs
 from dmcore.models.told_batch import TOLD_ROUNDING, told_sequences
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.grid import Column, GridFigure, Runs, column_data
 from dmcore.show.page import control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
-from dmcore.show.settings import AS_TOLD, SETTINGS, batch_told, sweep_of, use_of
-from dmcore.simulator import pipeline, traffic
+from dmcore.show.settings import AS_TOLD, MEMORY_CHOICES, SETTINGS, batch_told, sweep_of, use_of
+from dmcore.simulator import attention_messages, pipeline, traffic
 from dmcore.simulator.deadline import FACTORS, TOO_LONG
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
@@ -35,9 +35,14 @@ from dmcore.simulator.step import MONTH_S
 from dmcore.simulator.sweep import D_MODELS, Sweep
 from dmcore.simulator.times import (
     arithmetic_time,
+    attention_step_time,
     cluster_memory,
+    expert_replica_memory,
     matmul_step_time,
+    products_in_attention,
     products_in_mlp,
+    score_kernels,
+    score_time,
 )
 from dmcore.studies.planning import COARSE, FINE, ODD
 
@@ -134,6 +139,7 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     yield "withExperts", "L n_out s_out", traffic.hand_overs_with_experts()
     yield "handOver", "u w N_GPU beta", traffic.hand_over_time()
     yield "handOverWait", "n_hand ell_hop", traffic.hand_over_latency()
+    yield from _extras()
     yield "bubble", "N_PP K v", pipeline.bubble_fraction()
     yield "pipeline", "N_PP K v t_matmul t_bandwidth t_latency", pipeline.pipeline_time()
     yield "zeroBubble", "t_matmul t_bandwidth", pipeline.pipeline_time(True)
@@ -148,6 +154,30 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
             yield f"{name} {kind}", sizes, time_expression(gradient, distributed)
             for part, expr in matmul_time_parts(gradient, distributed).items():
                 yield f"{name} {kind} {part}", "" if part == "latency" else sizes, expr
+
+
+def _extras() -> Iterator[tuple[str, str, sp.Expr]]:
+    """Those of what the paper leaves out: attention, and the memory of activations."""
+    yield "attentionParameters", "d", attention.layer_parameters()
+    yield "forwardMacs", "d f L S", forward_macs()
+    yield "executedMacs plain", "d f L F_passes", executed_macs(False)
+    yield "executedMacs attention", "d f L S F_passes F_scores", executed_macs(True)
+    yield "flopOfMacs", "P E D", FLOP_PER_MAC * laws.training_macs()
+    yield "insideReduced", "d F_passes", attention_messages.inside_all_reduced()
+    yield "outsideReduced", "d F_passes", attention_messages.outside_all_reduced()
+    yield "attention", "L N_PP K t_attention", attention_step_time()
+    yield "scores", "d S F_scores z N_TP F_useful", score_time()
+    yield "expertReplicas", "P_attention N_DP N_EP w_P", expert_replica_memory()
+    (w_mask,) = symbols("w_mask")
+    for attends in (False, True):
+        for memory in ACTIVATION_MEMORY:
+            words = f"{memory} {attends}".lower()
+            kept, again = activation_memory.token_bytes(attends, memory)
+            yield f"kept {words}", "d f S w_A", kept.subs(w_mask, activation_memory.MASK_BYTES)
+            yield f"again {words}", "d f S w_A", again.subs(w_mask, activation_memory.MASK_BYTES)
+    for zero_bubble, name in ((False, "activations"), (True, "activationsZeroBubble")):
+        arguments = "b L c_kept c_again N_PP K" + " v" * (not zero_bubble)
+        yield name, arguments, activation_memory.cluster_activations(zero_bubble)
 
 
 @cache
@@ -185,6 +215,19 @@ def formulas() -> tuple[Mapping[str, Any], ...]:
     return tuple(found)
 
 
+def _extras_data(extras: Extras) -> dict[str, Any]:
+    """What the script must know of extras: how often things are computed, and what is kept."""
+    return {
+        "attention": extras.attention,
+        "forwardPasses": extras.forward_passes,
+        "scorePasses": extras.score_passes,
+        "productsInMlp": products_in_mlp(extras),
+        "productsInAttention": products_in_attention(extras),
+        "scoreKernels": score_kernels(extras),
+        "activations": extras.activation_memory,
+    }
+
+
 def laws_data() -> dict[str, Any]:
     """What all sweeps of the page share: widths, and constants of :func:`~dmcore.simulator.sweep.sweep`.
 
@@ -202,7 +245,10 @@ def laws_data() -> dict[str, Any]:
         "tooLong": list(TOO_LONG),
         "leastUtilization": MIN_UTILIZATION,
         "monthSeconds": MONTH_S,
-        "productsInLayer": products_in_mlp(Extras()),
+        "extras": [
+            [_extras_data(Extras(bool(attends), memory)) for memory in MEMORY_CHOICES]
+            for attends in (0, 1)
+        ],
         "planning": {"fine": FINE, "coarse": COARSE, "odd": list(ODD)},
         "depthLaws": list(laws.DEPTH_LAWS),
         "batchLaws": [

@@ -12,19 +12,20 @@ from dmcore.hardware.gpu import GPU
 from dmcore.hardware.variants import FIGURES, custom_gpu
 from dmcore.models import laws
 from dmcore.models.laws import BatchLaw
-from dmcore.models.model import Model
+from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
 from dmcore.models.told_batch import TOLD_FLOP, told_batch
 from dmcore.models.words import Words
 from dmcore.simulator.sweep import Sweep, sweep
 from dmcore.studies.planning import ClusterUse, best_use, largest_run, nearest_model
 
-__all__ = ["AS_TOLD", "SETTINGS", "batch_told", "sweep_of", "use_of"]
+__all__ = ["AS_TOLD", "MEMORY_CHOICES", "SETTINGS", "batch_told", "sweep_of", "use_of"]
 
 #: Settings besides :data:`~dmcore.hardware.variants.FIGURES`: the preset, the kind of model, a batch law
 #: and a depth law, which are counted in their order; experts and layers of every model, where 1 leaves
 #: them to the kind and the law; d_ff / d_model; tokens in a sequence; the batch at 1e26 FLOP and the
 #: exponent of its growth, which are those of the law unless a reader moves them; bytes of a weight, an
-#: activation and a gradient; months; and the rule of latency.
+#: activation and a gradient; whether attention counts; which of :data:`MEMORY_CHOICES`; months; and the
+#: rule of latency.
 SETTINGS = (
     "base",
     "sparse",
@@ -39,9 +40,14 @@ SETTINGS = (
     "w_P",
     "w_A",
     "w_G",
+    "attention",
+    "activation_memory",
     "months",
     "zero_bubble_latency",
 )
+
+#: What is kept of the forward pass: not counted, or one of what :class:`~dmcore.models.model.Extras` know.
+MEMORY_CHOICES = (None, *ACTIVATION_MEMORY)
 
 #: What leaves a number to the kind of model, or to the law.
 AS_TOLD = 1
@@ -114,6 +120,9 @@ def _laws_of(settings: Mapping[str, float]) -> dict[str, Any]:
         "aspect_ratio": settings["aspect_ratio"],
         "seq_len": int(settings["seq_len"]),
         "word_bytes": Words(*(settings[name] for name in ("w_P", "w_A", "w_G"))),
+        "extras": Extras(
+            bool(settings["attention"]), MEMORY_CHOICES[int(settings["activation_memory"])]
+        ),
     }
     if experts != AS_TOLD:
         found |= {"sparse": True, "sparsity_law": lambda *_: experts}

@@ -173,7 +173,7 @@ class TrainingStep:
         if self.model.extras.attention:
             tokens = attention_tokens(self.model, self.parallelism)
             degree = self.parallelism.tensor_parallel
-            layer["arithmetic"] += float(score_seconds(self.gpu, self.model, degree, tokens))
+            layer["arithmetic"] += float(score_seconds(self.gpu, self.model, float(degree), tokens))
             layer["latency"] += score_kernels(self.model.extras) * self.gpu.matmul_latency_s
         passes = self.matmul_s / sum(layer.values())
         return {name: seconds * passes for name, seconds in layer.items()}
