@@ -704,10 +704,25 @@ export function firstOf(found) {
 }
 
 /**
+ * The levels beyond one as a single level, over which no step takes longer: dmcore.simulator.bound proves it.
+ * @param {Level[]} network
+ * @param {number} inner
+ * @returns {Level}
+ */
+function joinedBeyond(network, inner) {
+  const beyond = network.slice(inner + 1);
+  return {
+    size: undefined,
+    beta: beyond.reduce((sum, { beta }) => sum + beta, 0),
+    hop: Math.min(...beyond.map(({ hop }) => hop)),
+  };
+}
+
+/**
  * A function that lays a way out over the network levels as quickly as possible, and adds the layouts that
- * are as quick as the best so far to `found`, which has their least time in \`step\`. Level by level, node
- * first: no traffic of the levels above makes a step quicker, so a layout is given up once the levels so
- * far take longer than the best.
+ * are as quick as the best so far to `found`, which has their least time in `step`. Level by level, node
+ * first: the levels beyond are taken as one until they have their degrees, so that the time is a bound. What
+ * has the least goes on first, and what has more than the best so far is given up.
  * @param {Formulas} f
  * @param {Gpu} gpu
  * @param {Model} model
@@ -719,62 +734,84 @@ export function firstOf(found) {
  */
 function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
   const last = sizes.length - 1;
-  const ways = sizes.slice(0, -1).map(factorizations);
+  const splits = sizes.slice(0, -1).map(factorizations);
+  const beyond = sizes.map((_, level) => joinedBeyond(gpu.network, level));
   const left = sizes.map(() => new Float64Array(DEGREES)); // degrees of a level and all above
   const none = new Float64Array(DEGREES).fill(1);
   /** @type {Degrees[]} */
   const parts = sizes.map(() => none);
-  const moved = new Float64Array((sizes.length + 1) * KINDS); // traffic inside each level, and of all
+  // Traffic inside each level and of all; what would be added to it comes after.
+  const moved = new Float64Array((sizes.length + 2) * KINDS);
+  const scratch = (sizes.length + 1) * KINDS;
   /** @type {Way} */
   let way;
 
-  /** @param {number} level */
+  /**
+   * Seconds of a step with the traffic inside a level and that of the level, whose degrees are `split`.
+   * @param {Level} network
+   * @param {number} level
+   * @param {Degrees} split
+   * @param {Degrees} here
+   * @param {Degrees} above
+   * @param {number} to
+   */
+  function seconds(network, level, split, here, above, to) {
+    const { interleaving } = way;
+    const from = level * KINDS;
+    addLevel(f, network, model, gpus, interleaving, split, here, above, moved, from, to);
+    return stepSeconds(f, way, moved, to, zeroBubbleLatency);
+  }
+
+  /**
+   * Give the degrees that are left to a level and those above.
+   * @param {number} level
+   */
   function place(level) {
     const here = left[level];
+    const next = (level + 1) * KINDS;
     if (level === last) {
       parts[level] = here;
-      finish(level, none);
+      record(seconds(gpu.network[level], level, here, here, none, next), next);
       return;
     }
     const above = left[level + 1];
-    for (const split of ways[level]) {
+    /** @type {{split: number[], bound: number}[]} */
+    const open = [];
+    for (const split of splits[level]) {
       let fits = true;
       for (let i = 0; i < DEGREES && fits; i++) fits = here[i] % split[i] === 0;
       if (!fits) continue;
       for (let i = 0; i < DEGREES; i++) above[i] = here[i] / split[i];
+      const inside = seconds(gpu.network[level], level, split, here, above, next);
+      if (inside > found.step * ROUNDING) continue;
       parts[level] = split;
-      if (finish(level, above) <= found.step * ROUNDING) place(level + 1);
+      if (level + 1 === last) place(last);
+      else {
+        const bound = seconds(beyond[level], level + 1, above, above, none, scratch);
+        if (bound <= found.step * ROUNDING) open.push({ split, bound });
+      }
+    }
+    open.sort((a, b) => a.bound - b.bound);
+    for (const { split, bound } of open) {
+      if (bound > found.step * ROUNDING) break;
+      for (let i = 0; i < DEGREES; i++) above[i] = here[i] / split[i];
+      seconds(gpu.network[level], level, split, here, above, next);
+      parts[level] = split;
+      place(level + 1);
     }
   }
+
   /**
-   * @param {number} level
-   * @param {Degrees} above
+   * @param {number} step
+   * @param {number} at
    */
-  function finish(level, above) {
-    const [from, to] = [level * KINDS, (level + 1) * KINDS];
-    const network = gpu.network[level];
-    addLevel(
-      f,
-      network,
-      model,
-      gpus,
-      way.interleaving,
-      parts[level],
-      left[level],
-      above,
-      moved,
-      from,
-      to,
-    );
-    const step = stepSeconds(f, way, moved, to, zeroBubbleLatency);
-    if (level === last && step <= found.step * EQUAL) {
-      if (step * EQUAL < found.step) found.layouts.length = 0;
-      found.step = Math.min(found.step, step);
-      const bandwidth = moved[to + TENSOR] + moved[to + GRADIENTS] + moved[to + TRANSFER];
-      const layout = parts.map((degrees) => [...degrees]);
-      found.layouts.push({ step, bandwidth, way, moved: moved.slice(to), layout });
-    }
-    return step;
+  function record(step, at) {
+    if (step > found.step * EQUAL) return;
+    if (step * EQUAL < found.step) found.layouts.length = 0;
+    found.step = Math.min(found.step, step);
+    const bandwidth = moved[at + TENSOR] + moved[at + GRADIENTS] + moved[at + TRANSFER];
+    const layout = parts.map((degrees) => [...degrees]);
+    found.layouts.push({ step, bandwidth, way, moved: moved.slice(at), layout });
   }
   return (of) => {
     way = of;
