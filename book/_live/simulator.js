@@ -57,7 +57,7 @@ const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
 
 /** A product of a layer: how many, its kind, and the sides. @typedef {[number, "product" | "gradient", number, number]} Product */
 
-/** Degrees of a level, in the order above. @typedef {number[] | Float64Array} Degrees */
+/** Degrees of a level, in the order above. @typedef {Float64Array} Degrees */
 
 /**
  * A way that is laid out: seconds of a step, of its traffic, of each kind of traffic, and the degrees of
@@ -113,7 +113,7 @@ const divisors = remember((n) => {
   return found.sort((a, b) => a - b);
 });
 
-/** All ways to write n as an ordered product of the degrees at one level. */
+/** All ways to write n as an ordered product of the degrees at one level. @type {(n: number) => Float64Array[]} */
 const factorizations = remember((n) => {
   /** @type {(left: number, parts: number) => number[][]} */
   const ways = (left, parts) =>
@@ -122,7 +122,7 @@ const factorizations = remember((n) => {
       : divisors(left).flatMap((first) =>
           ways(left / first, parts - 1).map((way) => [first, ...way]),
         );
-  return ways(n, DEGREES);
+  return ways(n, DEGREES).map((way) => new Float64Array(way));
 });
 
 const ROUND_NUMBERS = [
@@ -394,6 +394,14 @@ const [TENSOR, TENSOR_WAIT, GRADIENTS, GRADIENTS_WAIT, TRANSFER, TRANSFER_WAIT, 
 ];
 
 /**
+ * Hand-overs of a sum that a level carries: what leaves the levels inside, less what leaves its own groups.
+ * @param {Formulas} f
+ * @param {number} here degree of the level and all above
+ * @param {number} above degree of those above
+ */
+const carried = (f, here, above) => f.leaving(1, here) - f.leaving(1, above);
+
+/**
  * Add the traffic of one level to that of the levels inside it: `moved` at `from` to `moved` at `to`. The
  * level has the degrees `parts`; `left` are those of this level and all above, `above` of those above.
  * @param {Formulas} f
@@ -422,33 +430,34 @@ function addLevel(
   to,
 ) {
   const { d, layers, params, attentionParams, batch, wA, wG, overD, overF, rounds } = model;
-  // What a level hands over is what leaves the levels inside, less what leaves its own groups.
-  /** @type {(degree: number) => number} */
-  const summed = (degree) => f.leaving(1, left[degree]) - f.leaving(1, above[degree]);
-  const words = overD * summed(MODEL) + overF * summed(FF);
+  const words =
+    overD * carried(f, left[MODEL], above[MODEL]) + overF * carried(f, left[FF], above[FF]);
   // The gradients of attention are summed over the groups of experts as well.
-  /** @type {(degrees: Degrees) => number} */
-  const shares = (degrees) => degrees[DATA] * degrees[EXPERT];
-  const summedTogether =
-    attentionParams && f.leaving(1, shares(left)) - f.leaving(1, shares(above));
-  const gradients = (params - attentionParams) * summed(DATA) + attentionParams * summedTogether;
-  const gradientWaits = attentionParams ? shares(parts) : parts[DATA];
+  let gradients = (params - attentionParams) * carried(f, left[DATA], above[DATA]);
+  let replicas = parts[DATA];
+  if (attentionParams) {
+    const here = left[DATA] * left[EXPERT];
+    gradients += attentionParams * carried(f, here, above[DATA] * above[EXPERT]);
+    replicas *= parts[EXPERT];
+  }
   const waits = +(parts[MODEL] > 1) + +(parts[FF] > 1);
-  // Of the words a share stays inside a level; of the waits none does: the last token decides.
-  /** @type {(at: Degrees, outside: (groups: number) => number) => number} */
-  const leaving = (at, outside) =>
-    f.withExperts(layers, f.leaving(interleaving, at[PIPELINE]), outside(at[EXPERT]));
-  /** @type {(groups: number) => number} */
-  const share = (groups) => 1 - 1 / groups;
-  /** @type {(groups: number) => number} */
-  const any = (groups) => +(groups > 1);
-  const passed = leaving(left, share) - leaving(above, share);
-  const passedWaits = leaving(left, any) - leaving(above, any);
+  let [passed, passedWaits] = [0, 0];
+  if (parts[PIPELINE] > 1 || parts[EXPERT] > 1) {
+    const groups = f.leaving(interleaving, left[PIPELINE]);
+    const groupsAbove = f.leaving(interleaving, above[PIPELINE]);
+    const [expert, expertAbove] = [left[EXPERT], above[EXPERT]];
+    // Of the words a share stays inside a level; of the waits none does: the last token decides.
+    passed =
+      f.withExperts(layers, groups, 1 - 1 / expert) -
+      f.withExperts(layers, groupsAbove, 1 - 1 / expertAbove);
+    passedWaits =
+      f.withExperts(layers, groups, +(expert > 1)) -
+      f.withExperts(layers, groupsAbove, +(expertAbove > 1));
+  }
   moved[to + TENSOR] = Math.max(moved[from + TENSOR], f.handOver(words, wA, gpus, beta));
   moved[to + TENSOR_WAIT] = moved[from + TENSOR_WAIT] + f.handOverWait(waits * rounds, hop);
   moved[to + GRADIENTS] = Math.max(moved[from + GRADIENTS], f.handOver(gradients, wG, gpus, beta));
-  moved[to + GRADIENTS_WAIT] =
-    moved[from + GRADIENTS_WAIT] + f.handOverWait(+(gradientWaits > 1), hop);
+  moved[to + GRADIENTS_WAIT] = moved[from + GRADIENTS_WAIT] + f.handOverWait(+(replicas > 1), hop);
   moved[to + TRANSFER] = moved[from + TRANSFER] + f.handOver(passed * d * batch, wA, gpus, beta);
   moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.handOverWait(passedWaits, hop);
 }
@@ -775,7 +784,7 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
       return;
     }
     const above = left[level + 1];
-    /** @type {{split: number[], bound: number}[]} */
+    /** @type {{split: Float64Array, bound: number}[]} */
     const open = [];
     for (const split of splits[level]) {
       let fits = true;
