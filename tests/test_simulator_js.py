@@ -103,7 +103,16 @@ def test_what_any_cluster_can_do(seed):
         summary = use.summary() | use.summary()["split"]
         for name in ("training_flop", "params", "utilization", "step_s", "days", "tokens_per_s"):
             assert told[name] == pytest.approx(summary[name], rel=TOLERANCE), name
-        for name in ("n_gpu_used", "n_gpu_idle", "d_model", "data_parallel", "tensor_parallel"):
+        for name in ("next_training_flop", "next_days"):
+            assert told.get(name) == pytest.approx(summary[name], rel=TOLERANCE), name
+        for name in (
+            "n_gpu_used",
+            "n_gpu_idle",
+            "gpus_used_in_node",
+            "d_model",
+            "data_parallel",
+            "tensor_parallel",
+        ):
             assert told[name] == summary[name], name
         for name in ("pipeline_parallel", "expert_parallel", "microbatches", "binding"):
             assert told[name] == summary[name], name
@@ -128,7 +137,7 @@ def anything(rng):
         if not name.endswith("_size") and name != "eta":
             settings[name] *= float(np.exp(rng.uniform(-1.5, 1.5)))
     settings["eta"] = float(rng.uniform(0.3, 1))
-    settings["node_size"] = int(rng.choice([1, 2, 5, 8, 12, 16, 72]))
+    settings["node_size"] = int(rng.choice([1, 2, 5, 8, 12, 16, 72, 96, 100]))
     settings["pod_size"] = int(rng.choice([1, 1, 1, 4, 6]))
     settings["months"] = float(rng.uniform(0.5, 12))
     settings["zero_bubble_latency"] = int(rng.random() < 0.5)
@@ -196,6 +205,7 @@ def check(settings, runs, ended):
         )
         assert again.step_s == pytest.approx(step.step_s, rel=TOLERANCE)
         assert split == step.parallelism
+        assert run["gpus_used_in_node"] == step.gpus_used_in_node
         assert run["binding"] == again.binding
 
 

@@ -683,6 +683,13 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
 }
 
 /**
+ * GPUs of each node that work; 1 without nodes.
+ * @param {number[][]} layout
+ */
+export const usedInNode = (layout) =>
+  layout.length === 1 ? 1 : layout[0].reduce((product, degree) => product * degree);
+
+/**
  * The first of equally fast layouts in the order that dmcore.simulator.search states.
  * @param {LaidOut[]} found
  */
@@ -946,8 +953,8 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
     return { ended: "latency", least: floor * model.steps };
   const needed = model.flop / (settings.seconds * gpu.F_useful);
   const cutoff = (settings.seconds / model.steps) * ROUNDING;
-  let gpus = model.experts;
-  for (; gpus <= model.d * model.ff * model.batch; gpus *= 2) {
+  let gpus = 0;
+  for (gpus of clusterSizes(model, oddParts(gpu.network))) {
     if (gpus < needed) continue;
     const ideal = idealSeconds(f, gpu, model, gpus);
     if (ideal < minUtilization * floor) break;
@@ -955,6 +962,34 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
     if (found && found.step * model.steps <= settings.seconds) return { ...found, gpus, ideal };
   }
   return { ended: "clusters", gpus };
+}
+
+/**
+ * Odd numbers m for which clusters of m 2**i GPUs fill the levels of a network, as dmcore.simulator.search.
+ * @param {Level[]} network
+ */
+export function oddParts(network) {
+  const parts = [1];
+  for (const { size } of network.slice(0, -1)) {
+    let odd = /** @type {number} */ (size);
+    while (odd % 2 === 0) odd /= 2;
+    parts.push(/** @type {number} */ (parts.at(-1)) * odd);
+  }
+  return parts;
+}
+
+/**
+ * Sizes E m 2**i that may divide a model, with m one of the factors, in ascending order.
+ * @param {Model} model
+ * @param {number[]} factors
+ */
+function clusterSizes({ d, ff, batch, experts }, factors) {
+  /** @type {Set<number>} */
+  const sizes = new Set();
+  for (const m of factors) {
+    for (let size = experts * m; size <= d * ff * batch; size *= 2) sizes.add(size);
+  }
+  return [...sizes].sort((a, b) => a - b);
 }
 
 /**
@@ -970,18 +1005,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
 function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
   const peak = model.flop / gpu.F_peak;
   const floor = latencyFloor(gpu, model) * model.steps;
-  const { experts } = model;
-  const doublings = Math.max(
-    1,
-    Math.floor(Math.log2((model.d * model.ff * model.batch) / experts)) + 1,
-  );
-  const sizes = [
-    ...new Set(
-      laws.factors.flatMap((m) =>
-        Array.from({ length: doublings }, (_, i) => experts * m * 2 ** i),
-      ),
-    ),
-  ].sort((a, b) => a - b);
+  const sizes = clusterSizes(model, [...laws.factors, ...oddParts(gpu.network)]);
   /** @type {Map<number, [number, number]>} */
   const known = new Map();
   /** @type {(gpus: number, atMost: number) => number} */
@@ -1112,6 +1136,7 @@ export function* sweep(f, settings, laws) {
       interleaving: way.interleaving,
       zero_bubble: way.zeroBubble ? "yes" : "no",
       binding: binding(own, gpu, model, way, moved, found.step),
+      gpus_used_in_node: usedInNode(found.layout),
       layout: found.layout,
     };
   }

@@ -134,6 +134,13 @@ class TrainingStep:
         return self.parallelism.n_gpu
 
     @property
+    def gpus_used_in_node(self) -> int:
+        """GPUs of each node that work: fewer than it has if those do not divide the model; 1 if flat."""
+        if len(self.gpu.network) == 1:
+            return 1
+        return self.parallelism.level_products[0]
+
+    @property
     def utilization(self) -> float:
         """Share of the peak arithmetic rate that is used.
 
