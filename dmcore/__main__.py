@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import dmcore
-from dmcore.algebra.checks import check_positive_integer
-from dmcore.algebra.quantities import bandwidth_bytes_per_s, duration_s
+from dmcore.algebra.quantities import bandwidth_bytes_per_s, duration_s, token_count
 from dmcore.bottlenecks.limits import QUARTER_S
 from dmcore.hardware.catalog import get_gpu, load_accelerators
 from dmcore.hardware.gpu import GPU
 from dmcore.hardware.variants import with_node
-from dmcore.models.laws import BATCH_LAWS, SIMULATOR_YEAR_S, closest_round
+from dmcore.models.laws import BATCH_LAWS, SIMULATOR_YEAR_S
 from dmcore.models.model import ACTIVATION_MEMORY, Extras, Model
+from dmcore.models.told_batch import told_batch
 
 Answer = dict[str, Any]
 
@@ -111,7 +111,11 @@ def _model_options(command: argparse.ArgumentParser) -> None:
     model = command.add_argument_group("the model; the paper's laws where nothing is said")
     model.add_argument("--sparse", action="store_true", help="experts, as many as the law says")
     model.add_argument("--experts", type=int, help="so many experts, one of them active")
-    model.add_argument("--batch-tokens", type=int, help="tokens in a batch, to whole sequences")
+    model.add_argument(
+        "--batch-tokens",
+        help="tokens in a batch, such as 60M; if they are not whole sequences for each expert, the "
+        "closest batch that divides well is used, and told",
+    )
     model.add_argument("--batch-law", default="default", help=f"one of {', '.join(BATCH_LAWS)}")
     model.add_argument("--seq-len", type=int, default=2048, help="tokens in a sequence")
     model.add_argument("--layers", type=int, help="so many layers")
@@ -162,13 +166,7 @@ def _model_arguments(asked: argparse.Namespace, gpu: GPU) -> dict[str, Any]:
     if asked.experts is not None:
         laws |= {"sparse": asked.experts > 1, "sparsity_law": lambda *_: asked.experts}
     if asked.batch_tokens is not None:
-        check_positive_integer("--batch-tokens", asked.batch_tokens)
-        sequences = (
-            asked.batch_tokens / asked.seq_len
-        )  # one that divides well where it is not whole
-        laws["batch_scaling"] = lambda *_: (
-            int(sequences) if sequences.is_integer() else closest_round(sequences)
-        )
+        laws["batch_scaling"] = told_batch(token_count(asked.batch_tokens))
     if asked.layers is not None:
         laws["layer_law"] = lambda *_: asked.layers
     return laws | {
@@ -200,7 +198,10 @@ def _cluster(asked: argparse.Namespace) -> str:
         model = nearest_model(model_of, asked.flop)
         step = dmcore.smallest_cluster(gpu, model, (seconds or 0) / SIMULATOR_YEAR_S, **latency)
         use = ClusterUse(step, step.n_gpu)
-    return _said(use.summary(), asked.json)
+    answer = use.summary()
+    if asked.batch_tokens is not None:
+        answer["batch_tokens_asked"] = token_count(asked.batch_tokens)
+    return _said(answer, asked.json)
 
 
 def _sweep(asked: argparse.Namespace) -> str:
@@ -245,6 +246,8 @@ def _value(value: Any) -> str:
         return ", ".join(f"{name} {of:,}" for name, of in value.items())
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
+    if value is None:
+        return "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

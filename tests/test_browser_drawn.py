@@ -33,7 +33,7 @@ from test_live import grid, special
 
 from dmcore.algebra.numbers import readable
 from dmcore.chapters.your_cluster import cluster
-from dmcore.show.cluster import use_of
+from dmcore.show.settings import use_of
 from dmcore.show.explorer import Axis, Explorer, Menu, Slider
 from dmcore.show.page import LiveFigure, page_html
 from dmcore.show.plots import SvgFigure

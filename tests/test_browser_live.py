@@ -17,7 +17,7 @@ from test_live import grid, small
 from dmcore import sweep
 from dmcore.chapters.your_cluster import cluster
 from dmcore.models.laws import BATCH_LAWS
-from dmcore.show.cluster import use_of
+from dmcore.show.settings import use_of
 from dmcore.show.explorer import Menu
 from dmcore.show.page import LiveFigure
 from dmcore.simulator.step import MONTH_S

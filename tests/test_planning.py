@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import dmcore
-from dmcore import Model, best_parallelism, best_use, largest_run
+from dmcore import (
+    Model,
+    best_parallelism,
+    best_use,
+    get_gpu,
+    largest_run,
+    smallest_cluster,
+    sweep,
+)
 from dmcore.__main__ import main
 from dmcore.algebra.quantities import bandwidth_bytes_per_s, duration_s
-from dmcore.simulator.search import NothingFitsError
+from dmcore.hardware.variants import with_node
+from dmcore.simulator.search import NothingFitsError, cluster_sizes, odd_parts
 from dmcore.studies.planning import nearest_model
 
 YEAR_S = 3.154e7
@@ -88,6 +98,40 @@ def test_a_cluster_that_divides_badly_leaves_gpus_idle():
     assert use.utilization == pytest.approx(use.step.utilization * use.n_gpu_used / 100_003)
 
 
+def test_the_next_larger_run_says_why_gpus_idle():
+    """A fifth of 100,003 GPUs idles, since the next model takes longer than 90 days on any part of them."""
+    use = largest_run("H100 SXM", 100_003, QUARTER)
+    assert use.idle > 18_000
+    after = use.next_larger
+    assert after.model.training_flop > use.step.model.training_flop
+    assert after.run_s > 90 * 86400 > use.step.run_s
+    again = best_use("H100 SXM", after.model, 100_003)
+    assert again.step.run_s == after.run_s
+    assert again.next_larger is None
+    assert use.summary()["next_days"] == pytest.approx(97.6, abs=0.05)
+
+
+@pytest.mark.parametrize(("size", "odd"), [(64, (1,)), (72, (1, 9)), (96, (1, 3)), (100, (1, 25))])
+def test_a_cluster_may_fill_nodes_of_any_size(size, odd):
+    """The smallest of E 2**i and E m 2**i GPUs, and with nodes of 2**i the former alone."""
+    gpu = with_node(get_gpu("GB200 NVL72"), size)
+    assert odd_parts(gpu) == odd
+    for width in (12288, 18432, 24576):
+        model = Model.from_laws(width)
+        found = smallest_cluster(gpu, model)
+        assert found.run_s <= 0.25 * YEAR_S
+        for n_gpu in cluster_sizes(model, odd):
+            if n_gpu < found.n_gpu:
+                with suppress(NothingFitsError):
+                    assert best_parallelism(gpu, model, n_gpu).run_s > 0.25 * YEAR_S
+        assert found.n_gpu in cluster_sizes(model, odd)
+
+
+def test_some_run_fills_its_nodes_of_72():
+    used = {step.gpus_used_in_node for step in sweep("GB200 NVL72").steps}
+    assert used == {64, 72}
+
+
 def test_more_time_allows_no_smaller_run():
     runs = [
         largest_run("A100 SXM", 4096, days * 86400 / YEAR_S).step.model.training_flop
@@ -159,6 +203,10 @@ def test_the_model_and_the_network_can_be_told(capsys):
     assert answer(capsys, *plain, "--experts", "16")["experts"] == 16
     batch = answer(capsys, *plain, "--batch-tokens", str(2**25), "--seq-len", "8192")
     assert (batch["batch_tokens"], batch["seq_len"]) == (2**25, 8192)
+    closest = answer(capsys, *plain, "--batch-tokens", "60M")
+    assert (closest["batch_tokens_asked"], closest["batch_tokens"]) == (60e6, 7 * 2**12 * 2048)
+    exact = answer(capsys, *plain, "--batch-tokens", "59996160")  # 29,295 sequences
+    assert exact["batch_tokens"] == exact["batch_tokens_asked"] == 29_295 * 2048
     slow = answer(capsys, *plain, "--network", "10 Gb/s")
     assert slow["training_flop"] < answer(capsys, *plain)["training_flop"]
     same = answer(capsys, *plain, "--network", "400 Gb/s")
@@ -189,6 +237,7 @@ def test_a_file_of_the_readers_own(capsys, tmp_path):
         (["cluster", "--gpus", "5", "--days", "-1"], "duration must be"),
         (["cluster", "--gpus", "0", "--days", "1"], "n_gpu must be"),
         (["cluster", "--gpu", "H1000", "--gpus", "8", "--days", "1"], "'H1000'"),
+        (["sweep", "--batch-tokens", "many"], "tokens must be"),
         (["sweep", "--network", "fast"], "bandwidth must be"),
         (["cluster", "--gpus", "8", "--days", "1", "--batch-law", "x"], "batch_scaling"),
     ],

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from test_javascript import LIVE, node
 
-from dmcore.algebra.quantities import bandwidth_bytes_per_s, duration_s
+from dmcore.algebra.quantities import bandwidth_bytes_per_s, duration_s, token_count
 
 DURATIONS = {
     "90 days": 90 * 86400,
@@ -38,15 +38,29 @@ BANDWIDTHS = {
     "100 Gx/s": None,
     "Gb/s": None,
 }
+TOKENS = {
+    "60M": 60e6,
+    "60 million": 60e6,
+    "6e7 tokens": 60e6,
+    "4 Mi tokens": 2**22,
+    "128k": 128e3,
+    "2048": 2048,
+    ".5 billion": 5e8,
+    "60 M B": None,
+    "-1": None,
+    "million": None,
+    "": None,
+}
 PROGRAM = """
-import { bandwidthBytes, durationSeconds } from "%s";
-const [durations, rates] = JSON.parse(process.argv[1]);
-console.log(JSON.stringify([durations.map(durationSeconds), rates.map(bandwidthBytes)]));
+import { bandwidthBytes, durationSeconds, tokenCount } from "%s";
+const [durations, rates, counts] = JSON.parse(process.argv[1]);
+const read = [durations.map(durationSeconds), rates.map(bandwidthBytes), counts.map(tokenCount)];
+console.log(JSON.stringify(read));
 """
 
 
 def test_page_reads_what_python_reads():
-    asked = json.dumps([list(DURATIONS), list(BANDWIDTHS)])
+    asked = json.dumps([list(DURATIONS), list(BANDWIDTHS), list(TOKENS)])
     program = PROGRAM % (LIVE / "quantities.js").as_uri()
     done = subprocess.run(
         [node(), "--input-type=module", "-e", program, asked],
@@ -54,7 +68,8 @@ def test_page_reads_what_python_reads():
         text=True,
         check=True,
     )
-    for read, table in zip(json.loads(done.stdout), (DURATIONS, BANDWIDTHS), strict=True):
+    tables = DURATIONS, BANDWIDTHS, TOKENS
+    for read, table in zip(json.loads(done.stdout), tables, strict=True):
         for text, found in zip(table, read, strict=True):
             wanted = table[text]
             assert (found is None) == (wanted is None), text
@@ -62,7 +77,8 @@ def test_page_reads_what_python_reads():
 
 
 @pytest.mark.parametrize(
-    ("reads", "table"), [(duration_s, DURATIONS), (bandwidth_bytes_per_s, BANDWIDTHS)]
+    ("reads", "table"),
+    [(duration_s, DURATIONS), (bandwidth_bytes_per_s, BANDWIDTHS), (token_count, TOKENS)],
 )
 def test_python_reads_the_same_table(reads, table):
     for text, wanted in table.items():

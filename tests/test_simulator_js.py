@@ -21,15 +21,10 @@ from dmcore.hardware.gpu import NetworkLevel
 from dmcore.hardware.variants import FIGURES, custom_gpu, figures_of
 from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS, ROUNDINGS, closest_round
 from dmcore.models.words import Words
-from dmcore.show.cluster import (
-    SETTINGS,
-    formulas,
-    runs_of,
-    sweep_of,
-    use_of,
-)
+from dmcore.show.cluster import formulas, runs_of
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.page import numbers_data
+from dmcore.show.settings import AS_TOLD, MEMORY_CHOICES, SETTINGS, batch_told, sweep_of, use_of
 from dmcore.show.widgets import explore
 from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.candidates import level_sizes
@@ -63,26 +58,21 @@ MODULES = tuple((LIVE / name).as_uri() for name in ("simulator.js", "planning.js
 SPEC = cluster().spec()
 
 
-def in_javascript(settings_list, words=None, **laws):
+def in_javascript(settings_list, **laws):
     """Runs and why they ended, for each of some settings."""
-    bytes_of = [
-        {"w_P": own.weights, "w_A": own.activations, "w_G": own.gradients} for own in words or ()
-    ] or [{}] * len(settings_list)
     jobs = [
         {
             "gpu": {
-                "fixed": {**SPEC["fixed"][int(settings["base"])], **own},
+                "fixed": SPEC["fixed"][int(settings["base"])],
                 "figures": numbers_data({name: settings[name] for name in FIGURES}),
             },
-            "sparse": bool(settings["sparse"]),
-            "batchLaw": SPEC["laws"]["batchLaws"][int(settings["law"])],
-            "depthLaw": SPEC["laws"]["depthLaws"][int(settings["depth"])],
+            "model": {name: float(settings[name]) for name in SETTINGS},
             "seconds": settings["months"] * MONTH_S,
             "zeroBubbleLatency": bool(settings["zero_bubble_latency"]),
             "gpus": settings.get("n_gpu"),
             "flop": settings.get("flop"),
         }
-        for settings, own in zip(settings_list, bytes_of, strict=True)
+        for settings in settings_list
     ]
     sent = {"formulas": SPEC["formulas"], "laws": {**SPEC["laws"], **laws}, "jobs": jobs}
     done = subprocess.run(
@@ -113,7 +103,16 @@ def test_what_any_cluster_can_do(seed):
         summary = use.summary() | use.summary()["split"]
         for name in ("training_flop", "params", "utilization", "step_s", "days", "tokens_per_s"):
             assert told[name] == pytest.approx(summary[name], rel=TOLERANCE), name
-        for name in ("n_gpu_used", "n_gpu_idle", "d_model", "data_parallel", "tensor_parallel"):
+        for name in ("next_training_flop", "next_days"):
+            assert told.get(name) == pytest.approx(summary[name], rel=TOLERANCE), name
+        for name in (
+            "n_gpu_used",
+            "n_gpu_idle",
+            "gpus_used_in_node",
+            "d_model",
+            "data_parallel",
+            "tensor_parallel",
+        ):
             assert told[name] == summary[name], name
         for name in ("pipeline_parallel", "expert_parallel", "microbatches", "binding"):
             assert told[name] == summary[name], name
@@ -121,7 +120,9 @@ def test_what_any_cluster_can_do(seed):
 
 def preset(name, sparse=False, law="default"):
     values = {"base": list(GPUS).index(name), "sparse": sparse, "law": list(BATCH_LAWS).index(law)}
-    return {**cluster().defaults(), **figures_of(GPUS[name]), **values}
+    words = dict.fromkeys(("w_P", "w_A", "w_G"), GPUS[name].word_bytes)
+    told = batch_told(BATCH_LAWS[law])
+    return {**cluster().defaults(), **figures_of(GPUS[name]), **words, **told, **values}
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
@@ -136,12 +137,33 @@ def anything(rng):
         if not name.endswith("_size") and name != "eta":
             settings[name] *= float(np.exp(rng.uniform(-1.5, 1.5)))
     settings["eta"] = float(rng.uniform(0.3, 1))
-    settings["node_size"] = int(rng.choice([1, 2, 5, 8, 12, 16, 72]))
+    settings["node_size"] = int(rng.choice([1, 2, 5, 8, 12, 16, 72, 96, 100]))
     settings["pod_size"] = int(rng.choice([1, 1, 1, 4, 6]))
     settings["months"] = float(rng.uniform(0.5, 12))
     settings["zero_bubble_latency"] = int(rng.random() < 0.5)
     settings["depth"] = int(rng.integers(len(DEPTH_LAWS)))
+    if rng.random() < 0.5:
+        settings |= any_model(rng)
     return settings
+
+
+def any_model(rng):
+    """A model that no law makes."""
+    told = {
+        "experts": int(rng.choice([AS_TOLD, 3, 7, 16, 100])),
+        "layers": int(rng.choice([AS_TOLD, AS_TOLD, 24, 61, 126])),
+        "aspect_ratio": int(rng.integers(1, 9)),
+        "seq_len": int(rng.choice([128, 2048, 3000, 8192, 2**17])),
+        "batch_tokens": float(rng.choice([2**22, 60e6, 10 ** rng.uniform(5, 9)])),
+        "batch_exponent": float(rng.choice([0, rng.uniform(0, 0.5)])),
+        "w_P": float(rng.choice([0.5, 1, 2])),
+        "w_A": float(rng.choice([1, 2])),
+        "w_G": float(rng.choice([2, 4])),
+        "attention": int(rng.integers(2)),
+        "activation_memory": int(rng.integers(len(MEMORY_CHOICES))),
+    }
+    left = rng.choice(list(told), 4, replace=False)
+    return {name: told[name] for name in told if name not in left}
 
 
 def assert_ends_alike(ended, found):
@@ -183,6 +205,7 @@ def check(settings, runs, ended):
         )
         assert again.step_s == pytest.approx(step.step_s, rel=TOLERANCE)
         assert split == step.parallelism
+        assert run["gpus_used_in_node"] == step.gpus_used_in_node
         assert run["binding"] == again.binding
 
 
@@ -217,17 +240,18 @@ def test_sliders_reach_every_preset():
 
 def test_words_are_those_of_the_gpu():
     card = preset("GTX 580")
-    assert sweep_of(card).steps[0].model.word_bytes == 4
-    fixed = SPEC["fixed"][int(card["base"])]
-    assert [fixed[name] for name in ("w_P", "w_A", "w_G")] == [4, 4, 4]
+    assert sweep_of(card).steps[0].model.words == Words.of(4)
+    (menu,) = (it for it in cluster().controls if it.label == "GPU")
+    assert [menu.options["GTX 580"][name] for name in ("w_P", "w_A", "w_G")] == [4, 4, 4]
 
 
 def test_words_by_kind():
     """Weights at 8 bit, activations at 16 and gradients at 32; and each kind larger than the others."""
     jobs = [preset("H100 SXM"), preset("A100 SXM", sparse=True), preset("V100 SXM")]
     words = [Words(1, 2, 4), Words(2, 1, 2), Words(4, 2, 1)]
-    answers = in_javascript(jobs, words=words)
-    for settings, own, (runs, _) in zip(jobs, words, answers, strict=True):
+    for settings, own in zip(jobs, words, strict=True):
+        settings |= {"w_P": own.weights, "w_A": own.activations, "w_G": own.gradients}
+    for settings, own, (runs, _) in zip(jobs, words, in_javascript(jobs), strict=True):
         found = sweep(list(GPUS)[settings["base"]], bool(settings["sparse"]), word_bytes=own)
         for name in ("utilization", "months"):
             np.testing.assert_allclose(
@@ -239,6 +263,28 @@ def test_words_by_kind():
 def test_anything():
     rng = np.random.default_rng(11)
     settings = [anything(rng) for _ in range(16)]
+    for each, (runs, ended) in zip(settings, in_javascript(settings), strict=True):
+        check(each, runs, ended)
+
+
+def test_models_that_no_law_makes():
+    """Each with one thing of its own that the paper leaves out or fixes, and several together."""
+    rng = np.random.default_rng(5)
+    ones = [
+        {"experts": 16},
+        {"layers": 126},
+        {"aspect_ratio": 3},
+        {"seq_len": 8192},
+        {"batch_tokens": 60e6, "batch_exponent": 0.0},
+        {"batch_exponent": 0.4},
+        {"w_P": 1, "w_G": 4},
+        *({"attention": 1, "activation_memory": kept} for kept in range(len(MEMORY_CHOICES))),
+        *({"experts": 9, "activation_memory": kept} for kept in range(len(MEMORY_CHOICES))),
+        *(any_model(rng) for _ in range(6)),
+    ]
+    settings = [
+        {**preset("H100 SXM" if index % 2 else "A100 SXM"), **own} for index, own in enumerate(ones)
+    ]
     for each, (runs, ended) in zip(settings, in_javascript(settings), strict=True):
         check(each, runs, ended)
 
@@ -434,7 +480,7 @@ def test_figure_of_a_cluster():
     assert runs.columns == runs_of(sweep("H100 SXM", sparse=True), runs.columns).columns
     assert set(runs.columns["experts"]) != {1.0}
     assert figure.still(runs).svg != figure.still().svg
-    with pytest.raises(ValueError, match="groups must set base, beta_beyond"):
+    with pytest.raises(ValueError, match="groups must set activation_memory, aspect"):
         replace(figure, groups={"": figure.groups["Change the GPU"]})
 
 

@@ -1,6 +1,6 @@
 // What the page and the worker of the simulator tell each other.
 
-import type { BatchLawSpec, FormulaSpec, LawsSpec } from "./spec.d.ts";
+import type { FormulaSpec, LawsSpec } from "./spec.d.ts";
 
 /** Numbers by symbol. */
 type Values = Record<string, number>;
@@ -9,9 +9,8 @@ type Values = Record<string, number>;
 export interface SweepSettings {
   /** A preset's figures that no control sets, and those that the controls set. */
   gpu: { fixed: Values; figures: Values };
-  sparse: boolean;
-  batchLaw: BatchLawSpec;
-  depthLaw: string;
+  /** What the controls set of the model, as SETTINGS of dmcore.show.settings. */
+  model: Values;
   seconds: number;
   zeroBubbleLatency: boolean;
   /** If given, the question is what so many GPUs can do instead: their largest run, */

@@ -1,10 +1,19 @@
 // What a cluster of a given size can do, its largest run in time or how it does a given one: what
 // dmcore/studies/planning.py does, in the same order.
 
-import { ROUNDING, binding, forGpu, latencyFloor, makeModel, makeQuickest } from "./simulator.js";
+import {
+  ROUNDING,
+  binding,
+  forGpu,
+  idealSeconds,
+  latencyFloor,
+  makeModel,
+  makeQuickest,
+  usedInNode,
+} from "./simulator.js";
 
 /** @import { Run, SweepSettings } from "./messages.d.ts" */
-/** @import { Formulas, LaidOut, Machine, Model } from "./simulator.js" */
+/** @import { Formulas, LaidOut, Gpu, Model } from "./simulator.js" */
 /** @import { LawsSpec } from "./spec.d.ts" */
 
 /** @typedef {LaidOut & {gpus: number, model: Model}} Use */
@@ -19,7 +28,7 @@ const width = (place, fine) =>
 
 /**
  * Sizes of cluster to try, largest first: those that could end in time at the useful rate.
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {number} nodeSize
  * @param {Model} model
  * @param {number} gpus
@@ -48,7 +57,7 @@ function sizesOf(gpu, nodeSize, model, gpus, seconds, odd) {
  * @returns {Generator<undefined, Run | null>}
  */
 export function* bestUse(formulas, settings, laws, gpus, flop) {
-  const { f, gpu } = forGpu(formulas, settings, laws);
+  const { f, gpu } = forGpu(formulas, settings);
   const { zeroBubbleLatency } = settings;
   const seconds = flop === undefined ? settings.seconds : Infinity;
   const { fine, coarse, odd } = laws.planning;
@@ -66,13 +75,14 @@ export function* bestUse(formulas, settings, laws, gpus, flop) {
    * The fastest step of these sizes that ends in time; of equally fast ones, on the fewest GPUs.
    * @param {Model} model
    * @param {number[]} sizes
+   * @param {number} [most] seconds that the run may take
    * @returns {Generator<undefined, Use | undefined>}
    */
-  function* fastestOf(model, sizes) {
+  function* fastestOf(model, sizes, most = seconds) {
     const quickest = makeQuickest(f, gpu, model, zeroBubbleLatency);
     /** @type {Use | undefined} */
     let best;
-    let cutoff = seconds / model.steps;
+    let cutoff = most / model.steps;
     for (const size of sizes) {
       const ideal = model.flop / model.steps / gpu.F_useful / size;
       if (best && ideal > best.step) break;
@@ -84,6 +94,43 @@ export function* bestUse(formulas, settings, laws, gpus, flop) {
       yield;
     }
     return best;
+  }
+
+  /**
+   * The next model of more compute that fits at all, however long it takes, and its place.
+   * @param {number} place
+   * @param {Use} than
+   * @returns {Generator<undefined, {place: number, use: Use} | undefined>}
+   */
+  function* nextLarger(place, than) {
+    for (let further = place + 1; further < place + fine; further++) {
+      const model = made(further);
+      if (!model || model.flop <= than.model.flop) continue;
+      const sizes = sizesOf(gpu, nodeSize, model, gpus, Infinity, odd);
+      const use = yield* fastestOf(model, sizes, Infinity);
+      if (use) return { place: further, use };
+    }
+    return undefined;
+  }
+
+  /**
+   * The largest run: what was found, or the next larger ones if they end in time as well.
+   * @param {number} place
+   * @param {Use} use
+   * @returns {Generator<undefined, Run>}
+   */
+  function* largest(place, use) {
+    for (;;) {
+      const next = yield* nextLarger(place, use);
+      const answer = told(f, gpu, use, gpus);
+      if (!next) return answer;
+      const { step, model } = next.use;
+      if (step * model.steps > seconds) {
+        const days = (step * model.steps) / 86400;
+        return { ...answer, next_training_flop: model.flop, next_days: days };
+      }
+      ({ place, use } = next);
+    }
   }
 
   /**
@@ -131,22 +178,22 @@ export function* bestUse(formulas, settings, laws, gpus, flop) {
         larger,
         near.filter((size) => size >= least),
       );
-      if (better) return told(f, gpu, better, gpus);
+      if (better) return yield* largest(finer, better);
     }
-    return told(f, gpu, found, gpus);
+    return yield* largest(place, found);
   }
   return null;
 }
 
 /**
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Use} use
  * @param {number} gpus
  * @returns {Run}
  */
 function told(f, gpu, { model, way, moved, step, gpus: used, layout }, gpus) {
-  const ideal = f.arithmetic(model.params, model.experts, model.batch, used, gpu.F_peak);
+  const ideal = idealSeconds(f, gpu, model, used);
   return {
     training_flop: model.flop,
     params: model.params,
@@ -166,6 +213,7 @@ function told(f, gpu, { model, way, moved, step, gpus: used, layout }, gpus) {
     expert_parallel: way.expert,
     microbatches: way.microbatches,
     binding: binding(f, gpu, model, way, moved, step),
+    gpus_used_in_node: usedInNode(layout),
     layout,
   };
 }

@@ -10,7 +10,7 @@ const DEGREES = 5; // data, slices of d_model and of d_ff, pipeline, expert: in 
 const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
 
 /** @import { Ended, Run, SweepSettings } from "./messages.d.ts" */
-/** @import { BatchLawSpec, FormulaSpec, LawsSpec } from "./spec.d.ts" */
+/** @import { ExtrasSpec, FormulaSpec, LawsSpec, Rounding } from "./spec.d.ts" */
 
 /**
  * Formulas by name; those of a product take the figures of the GPU as their last argument.
@@ -36,8 +36,6 @@ const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
  * @property {Level[]} network
  */
 
-/** A GPU, and how many products in a row a layer has. @typedef {Gpu & {productsInLayer: number}} Machine */
-
 /** @typedef {ReturnType<typeof makeModel>} Model */
 
 /**
@@ -57,7 +55,9 @@ const [DATA, MODEL, FF, PIPELINE, EXPERT] = [0, 1, 2, 3, 4];
  * @property {number} bound
  */
 
-/** Degrees of a level, in the order above. @typedef {number[] | Float64Array} Degrees */
+/** A product of a layer: how many, its kind, and the sides. @typedef {[number, "product" | "gradient", number, number]} Product */
+
+/** Degrees of a level, in the order above. @typedef {Float64Array} Degrees */
 
 /**
  * A way that is laid out: seconds of a step, of its traffic, of each kind of traffic, and the degrees of
@@ -113,7 +113,7 @@ const divisors = remember((n) => {
   return found.sort((a, b) => a - b);
 });
 
-/** All ways to write n as an ordered product of the degrees at one level. */
+/** All ways to write n as an ordered product of the degrees at one level. @type {(n: number) => Float64Array[]} */
 const factorizations = remember((n) => {
   /** @type {(left: number, parts: number) => number[][]} */
   const ways = (left, parts) =>
@@ -122,7 +122,7 @@ const factorizations = remember((n) => {
       : divisors(left).flatMap((first) =>
           ways(left / first, parts - 1).map((way) => [first, ...way]),
         );
-  return ways(n, DEGREES);
+  return ways(n, DEGREES).map((way) => new Float64Array(way));
 });
 
 const ROUND_NUMBERS = [
@@ -160,64 +160,214 @@ export function levelSizes(network, gpus) {
 
 // ------------------------------------------------------------------------------------- a model
 
+/** @type {(sequences: number, experts: number) => number} */
+const shared = (sequences, experts) => experts * closestRound(sequences / experts);
+
 /**
  * How the sequences of a batch become a whole number, by the names of ROUNDINGS in dmcore.models.laws.
- * @type {Record<BatchLawSpec["rounding"], (sequences: number, experts: number) => number>}
+ * @type {Record<Rounding, (sequences: number, experts: number) => number>}
  */
 const ROUNDINGS = {
-  "multiple of the experts": (sequences, experts) => experts * closestRound(sequences / experts),
+  "multiple of the experts": shared,
   "whole sequences down": (sequences) => Math.floor(sequences),
+  "as told if that divides": (sequences, experts) =>
+    sequences % experts ? shared(sequences, experts) : sequences,
 };
 
 /**
- * The model of a width that the scaling laws make.
+ * The sequences of a batch: of the law, unless the reader has told another batch.
+ * @param {Formulas} f
+ * @param {SweepSettings["model"]} told
+ * @param {LawsSpec} laws
+ * @param {number} flop
+ * @param {number} experts
+ */
+function sequencesOf(f, told, { batchLaws, toldRounding }, flop, experts) {
+  const law = batchLaws[told.law];
+  if (Object.entries(law.told).every(([name, value]) => told[name] === value)) {
+    const sequences = f[`batch_${law.name}`](flop, experts, told.seq_len);
+    return ROUNDINGS[law.rounding](sequences, experts);
+  }
+  const { seq_len: length, batch_tokens: tokens, batch_exponent: exponent } = told;
+  return ROUNDINGS[toldRounding](f.batchTold(flop, length, tokens, exponent), experts);
+}
+
+/**
+ * The model of a width that the scaling laws make, or what the reader has told instead of them.
  * @param {Formulas} f
  * @param {number} d
- * @param {Pick<SweepSettings, "sparse" | "batchLaw" | "depthLaw" | "gpu">} settings
- * @param {Pick<LawsSpec, "seqLen" | "aspectRatio">} laws
+ * @param {Pick<SweepSettings, "model">} settings
+ * @param {LawsSpec} laws
  */
-export function makeModel(f, d, { sparse, batchLaw, depthLaw, gpu }, { seqLen, aspectRatio }) {
-  const ff = aspectRatio * d;
-  const layers = closestRound(f[`layers_${depthLaw}`](d, ff));
-  const experts = sparse ? closestRound(f.experts(d, ff)) : 1;
-  const params = f.parameters(d, ff, layers, experts);
+export function makeModel(f, d, { model: told }, laws) {
+  const ff = told.aspect_ratio * d;
+  const layers =
+    told.layers === laws.asTold
+      ? closestRound(f[`layers_${laws.depthLaws[told.depth]}`](d, ff))
+      : told.layers;
+  const extras = laws.extras[told.attention][told.activation_memory];
+  const byLaw = told.sparse ? closestRound(f.experts(d, ff)) : 1;
+  const experts = told.experts === laws.asTold ? byLaw : told.experts;
+  const attentionParams = extras.attention ? layers * f.attentionParameters(d) : 0;
+  const params = f.parameters(d, ff, layers, experts) + attentionParams;
   const tokens = f.trainingTokens(params);
-  const flop = f.trainingFlop(params, experts);
-  const sequences = f[`batch_${batchLaw.name}`](flop, experts, seqLen);
-  const batch = ROUNDINGS[batchLaw.rounding](sequences, experts) * seqLen;
+  const counted = { d, ff, layers, experts, params, attentionParams, tokens, length: told.seq_len };
+  const work = workOf(f, counted, extras);
+  const batch = sequencesOf(f, told, laws, work.flop, experts) * told.seq_len;
   return {
-    d,
-    ff,
-    layers,
-    experts,
-    params,
-    tokens,
-    flop,
+    ...counted,
+    ...work,
+    ...sumsOf(f, d, ff, layers * batch, extras),
+    extras,
     batch,
-    wP: gpu.fixed.w_P,
-    wA: gpu.fixed.w_A,
-    wG: gpu.fixed.w_G,
+    activationBytes: keptOf(f, d, ff, told, extras),
+    rounds: layers * (extras.forwardPasses + 1) * (extras.attention ? 2 : 1),
+    wP: told.w_P,
+    wA: told.w_A,
+    wG: told.w_G,
     steps: tokens / batch,
   };
+}
+
+/**
+ * Compute of a run, and P and E of what a step computes: `work` is what counts, `executed` all that is done,
+ * again what was not kept.
+ * @param {Formulas} f
+ * @param {{d: number, ff: number, layers: number, experts: number, params: number, tokens: number, length: number}} of
+ * @param {ExtrasSpec} extras
+ */
+function workOf(f, { d, ff, layers, experts, params, tokens, length }, extras) {
+  const { attention, forwardPasses, scorePasses, activations: kept } = extras;
+  const flop = f.trainingFlop(params, experts);
+  const plain = { P: params, E: experts };
+  if (!attention && !kept) return { flop, work: plain, executed: plain };
+  if (!attention) {
+    const again = f["executedMacs plain"](d, ff, layers, forwardPasses);
+    return { flop, work: plain, executed: { P: again, E: 1 } };
+  }
+  const macs = f.forwardMacs(d, ff, layers, length);
+  const executed = f["executedMacs attention"](d, ff, layers, length, forwardPasses, scorePasses);
+  return {
+    flop: f.flopOfMacs(macs, 1, tokens),
+    work: { P: macs, E: 1 },
+    executed: { P: executed, E: 1 },
+  };
+}
+
+/**
+ * Numbers that the slices of d_model sum up in a step, and those of d_ff.
+ * @param {Formulas} f
+ * @param {number} d
+ * @param {number} ff
+ * @param {number} times tokens of all layers
+ * @param {ExtrasSpec} extras
+ */
+function sumsOf(f, d, ff, times, { attention, forwardPasses }) {
+  const inside = attention ? f.insideReduced(d, forwardPasses) : 0;
+  const outside = attention ? f.outsideReduced(d, forwardPasses) : 0;
+  return {
+    overD: ((forwardPasses + 1) * ff + inside) * times,
+    overF: ((forwardPasses + 1) * d + outside) * times,
+  };
+}
+
+/**
+ * Bytes of a token in a layer that are kept for the backward pass, and that come on top where it is computed
+ * again; undefined if they do not count.
+ * @param {Formulas} f
+ * @param {number} d
+ * @param {number} ff
+ * @param {SweepSettings["model"]} told
+ * @param {ExtrasSpec} extras
+ */
+function keptOf(f, d, ff, { seq_len: length, w_A: word }, { attention, activations: kept }) {
+  if (kept === null) return undefined;
+  const name = `${kept} ${attention}`;
+  return [f[`kept ${name}`](d, ff, length, word), f[`again ${name}`](d, ff, length, word)];
 }
 
 // -------------------------------------------------------------------------------- one training step
 
 /**
- * Seconds of the products of one MLP: four of weights and activations, two gradients of weights.
+ * Seconds of the products of one MLP: two matrices forward, as often as that is done, and backward, and two
+ * gradients of weights.
  * @param {Formulas} f
  * @param {Gpu} gpu
  * @param {number} rows
  * @param {number} columns
  * @param {number} tokens
- * @param {Pick<Model, "wP" | "wG">} words
+ * @param {Pick<Model, "wP" | "wG" | "extras">} words
  */
-const layerSeconds = (f, gpu, rows, columns, tokens, { wP, wG }) =>
-  2 *
+const layerSeconds = (f, gpu, rows, columns, tokens, { wP, wG, extras }) =>
+  (extras.forwardPasses + 1) *
     (f.product(rows, columns, tokens, wP, wP, gpu) +
       f.product(columns, rows, tokens, wP, wP, gpu)) +
   f.gradient(rows, columns, tokens, wG, wP, gpu) +
   f.gradient(columns, rows, tokens, wG, wP, gpu);
+
+/**
+ * Products of the projections of attention: how many, whether of a gradient, and the sides.
+ * @param {Model} model
+ * @param {Pick<Way, "slices" | "ffSlices">} way
+ * @returns {Product[]}
+ */
+function projections({ d, extras }, { slices, ffSlices }) {
+  const [channels, heads] = [d / slices, d / ffSlices];
+  const pairs = [
+    [3 * heads, channels],
+    [channels, heads],
+  ];
+  return pairs.flatMap(
+    ([outputs, inputs]) =>
+      /** @type {Product[]} */ ([
+        [extras.forwardPasses, "product", outputs, inputs],
+        [1, "product", inputs, outputs],
+        [1, "gradient", outputs, inputs],
+      ]),
+  );
+}
+
+/**
+ * Tokens of a microbatch on a GPU, of all its experts together.
+ * @param {Model} model
+ * @param {Pick<Way, "data" | "expert" | "microbatches">} way
+ */
+const tokensTogether = ({ batch }, { data, expert, microbatches }) =>
+  batch / (data * expert * microbatches);
+
+/**
+ * Seconds of the arithmetic of the scores of one layer on one microbatch.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {Way} way
+ */
+const scoreSeconds = (f, gpu, model, way) =>
+  f.scores(
+    model.d,
+    model.length,
+    model.extras.scorePasses,
+    tokensTogether(model, way),
+    way.slices * way.ffSlices,
+    gpu.F_useful,
+  );
+
+/**
+ * Seconds of one layer's attention on one microbatch.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {Way} way
+ */
+function attentionSeconds(f, gpu, model, way) {
+  const tokens = tokensTogether(model, way);
+  const products = projections(model, way).map(([count, name, d1, d2]) => {
+    const held = name === "gradient" ? model.wG : model.wP;
+    return count * f[name](d1, d2, tokens, held, model.wP, gpu);
+  });
+  const waits = model.extras.scoreKernels * gpu.ell_kernel;
+  return products.reduce((sum, each) => sum + each) + scoreSeconds(f, gpu, model, way) + waits;
+}
 
 /**
  * Seconds of one pass over the batch.
@@ -242,6 +392,14 @@ function pipelineSeconds(f, way, matmul, bandwidth, latency, zeroBubbleLatency) 
 const [TENSOR, TENSOR_WAIT, GRADIENTS, GRADIENTS_WAIT, TRANSFER, TRANSFER_WAIT, KINDS] = [
   0, 1, 2, 3, 4, 5, 6,
 ];
+
+/**
+ * Hand-overs of a sum that a level carries: what leaves the levels inside, less what leaves its own groups.
+ * @param {Formulas} f
+ * @param {number} here degree of the level and all above
+ * @param {number} above degree of those above
+ */
+const carried = (f, here, above) => f.leaving(1, here) - f.leaving(1, above);
 
 /**
  * Add the traffic of one level to that of the levels inside it: `moved` at `from` to `moved` at `to`. The
@@ -271,31 +429,35 @@ function addLevel(
   from,
   to,
 ) {
-  const { d, ff, layers, params, batch, wA, wG } = model;
-  const rounds = 2 * layers;
-  // What a level hands over is what leaves the levels inside, less what leaves its own groups.
-  /** @type {(degree: number) => number} */
-  const summed = (degree) => f.leaving(1, left[degree]) - f.leaving(1, above[degree]);
-  const words = (ff * summed(MODEL) + d * summed(FF)) * rounds * batch;
+  const { d, layers, params, attentionParams, batch, wA, wG, overD, overF, rounds } = model;
+  const words =
+    overD * carried(f, left[MODEL], above[MODEL]) + overF * carried(f, left[FF], above[FF]);
+  // The gradients of attention are summed over the groups of experts as well.
+  let gradients = (params - attentionParams) * carried(f, left[DATA], above[DATA]);
+  let replicas = parts[DATA];
+  if (attentionParams) {
+    const here = left[DATA] * left[EXPERT];
+    gradients += attentionParams * carried(f, here, above[DATA] * above[EXPERT]);
+    replicas *= parts[EXPERT];
+  }
   const waits = +(parts[MODEL] > 1) + +(parts[FF] > 1);
-  // Of the words a share stays inside a level; of the waits none does: the last token decides.
-  /** @type {(at: Degrees, outside: (groups: number) => number) => number} */
-  const leaving = (at, outside) =>
-    f.withExperts(layers, f.leaving(interleaving, at[PIPELINE]), outside(at[EXPERT]));
-  /** @type {(groups: number) => number} */
-  const share = (groups) => 1 - 1 / groups;
-  /** @type {(groups: number) => number} */
-  const any = (groups) => +(groups > 1);
-  const passed = leaving(left, share) - leaving(above, share);
-  const passedWaits = leaving(left, any) - leaving(above, any);
+  let [passed, passedWaits] = [0, 0];
+  if (parts[PIPELINE] > 1 || parts[EXPERT] > 1) {
+    const groups = f.leaving(interleaving, left[PIPELINE]);
+    const groupsAbove = f.leaving(interleaving, above[PIPELINE]);
+    const [expert, expertAbove] = [left[EXPERT], above[EXPERT]];
+    // Of the words a share stays inside a level; of the waits none does: the last token decides.
+    passed =
+      f.withExperts(layers, groups, 1 - 1 / expert) -
+      f.withExperts(layers, groupsAbove, 1 - 1 / expertAbove);
+    passedWaits =
+      f.withExperts(layers, groups, +(expert > 1)) -
+      f.withExperts(layers, groupsAbove, +(expertAbove > 1));
+  }
   moved[to + TENSOR] = Math.max(moved[from + TENSOR], f.handOver(words, wA, gpus, beta));
   moved[to + TENSOR_WAIT] = moved[from + TENSOR_WAIT] + f.handOverWait(waits * rounds, hop);
-  moved[to + GRADIENTS] = Math.max(
-    moved[from + GRADIENTS],
-    f.handOver(params * summed(DATA), wG, gpus, beta),
-  );
-  moved[to + GRADIENTS_WAIT] =
-    moved[from + GRADIENTS_WAIT] + f.handOverWait(+(parts[DATA] > 1), hop);
+  moved[to + GRADIENTS] = Math.max(moved[from + GRADIENTS], f.handOver(gradients, wG, gpus, beta));
+  moved[to + GRADIENTS_WAIT] = moved[from + GRADIENTS_WAIT] + f.handOverWait(+(replicas > 1), hop);
   moved[to + TRANSFER] = moved[from + TRANSFER] + f.handOver(passed * d * batch, wA, gpus, beta);
   moved[to + TRANSFER_WAIT] = moved[from + TRANSFER_WAIT] + f.handOverWait(passedWaits, hop);
 }
@@ -337,25 +499,33 @@ export function binding(f, gpu, model, way, moved, step) {
   const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
   /** @type {Record<string, number>} */
   const layer = { arithmetic: 0, "shared memory": 0, L2: 0, HBM: 0, latency: 0 };
-  /** @type {[number, string, number][]} */
-  const products = [
-    [2, "product", model.wP],
-    [1, "gradient", model.wG],
-  ];
-  for (const [count, name, held] of products) {
-    for (const [d1, d2] of [
-      [rows, columns],
-      [columns, rows],
-    ]) {
+  const { attention, forwardPasses, scoreKernels } = model.extras;
+  const experts = model.experts / way.expert;
+  /** @type {(products: Product[], tokens: number) => void} */
+  function add(products, tokens) {
+    for (const [count, name, d1, d2] of products) {
+      const held = name === "gradient" ? model.wG : model.wP;
       /** @type {[string, number][]} */
       const times = ["HBM", "L2", "shared memory", "arithmetic"].map((part) => [
         part,
-        f[`${name} ${part}`](d1, d2, way.tokens, held, model.wP, gpu),
+        f[`${name} ${part}`](d1, d2, tokens, held, model.wP, gpu),
       ]);
       const [slowest, seconds] = largest(times);
       layer[slowest] += count * seconds;
       layer.latency += count * f[`${name} latency`](gpu);
     }
+  }
+  for (const [d1, d2] of [
+    [rows, columns],
+    [columns, rows],
+  ]) {
+    add([[experts * (forwardPasses + 1), "product", d1, d2]], way.tokens);
+    add([[experts, "gradient", d1, d2]], way.tokens);
+  }
+  if (attention) {
+    add(projections(model, way), tokensTogether(model, way));
+    layer.arithmetic += scoreSeconds(f, gpu, model, way);
+    layer.latency += scoreKernels * gpu.ell_kernel;
   }
   const total = Object.values(layer).reduce((sum, seconds) => sum + seconds);
   const bandwidth = moved[TENSOR] + moved[TRANSFER];
@@ -393,16 +563,21 @@ export function binding(f, gpu, model, way, moved, step) {
  * @param {(way: Way) => void} use
  */
 function eachWay(f, gpu, model, gpus, use) {
-  const { d, ff, layers, experts, params, batch, wP, wG } = model;
+  const { d, ff, layers, experts, params, attentionParams, batch, wP, wG } = model;
   const expert = gcd(gpus, experts);
   const rest = gpus / expert;
-  const room = gpus * gpu.hbmBytes;
+  const again = (/** @type {number} */ data) =>
+    attentionParams && f.expertReplicas(attentionParams, data, expert, wP);
+  /** @type {(data: number) => number} */
+  const room = (data) => gpus * gpu.hbmBytes - f.memory(params, wP, wG, data) - again(data);
   const replicas = divisors(gcd(rest, batch)).filter(
-    (data) => data <= batch / experts && f.memory(params, wP, wG, data) <= room,
+    (data) => data <= batch / experts && room(data) >= 0,
   );
+  // The slices of d_ff are also those of the heads.
+  const inside = attentionParams ? gcd(d, ff) : ff;
   const choices = replicas.map((data) => divisors(Math.floor(batch / (experts * data))));
   for (const slices of divisors(gcd(rest, d))) {
-    for (const ffSlices of divisors(gcd(rest, ff))) {
+    for (const ffSlices of divisors(gcd(rest, inside))) {
       const root = Math.floor(Math.sqrt(slices * ffSlices));
       if (ffSlices < root || ffSlices > 4 * root || rest % (slices * ffSlices)) continue;
       const left = rest / (slices * ffSlices);
@@ -413,7 +588,11 @@ function eachWay(f, gpu, model, gpus, use) {
         const share = Math.floor(batch / (data * experts));
         const interleaved = stages === 1 ? 1 : layers / stages;
         for (const zeroBubble of [false, true]) {
-          const first = options.findIndex((count) => count >= stages * (zeroBubble ? 2 : 1));
+          const first = options.findIndex(
+            (count) =>
+              count >= stages * (zeroBubble ? 2 : 1) &&
+              activations(f, model, stages, count, interleaved, zeroBubble) <= room(data),
+          );
           if (first < 0) continue;
           const tried = zeroBubble ? ZERO_BUBBLE_CHOICES : BUBBLE_CHOICES;
           for (const microbatches of options.slice(first, first + tried)) {
@@ -437,6 +616,30 @@ function eachWay(f, gpu, model, gpus, use) {
 }
 
 /**
+ * Bytes of activations in a cluster, 0 if they do not count. More microbatches never hold more.
+ * @param {Formulas} f
+ * @param {Model} model
+ * @param {number} stages
+ * @param {number} microbatches
+ * @param {number} interleaving
+ * @param {boolean} zeroBubble
+ */
+function activations(
+  f,
+  { batch, layers, activationBytes },
+  stages,
+  microbatches,
+  interleaving,
+  zeroBubble,
+) {
+  if (!activationBytes) return 0;
+  const [kept, again] = activationBytes;
+  return zeroBubble
+    ? f.activationsZeroBubble(batch, layers, kept, again, stages, microbatches)
+    : f.activations(batch, layers, kept, again, stages, microbatches, interleaving);
+}
+
+/**
  * Seconds of traffic that no layout of a way goes below: dmcore.simulator.bound proves it.
  * @param {Formulas} f
  * @param {Gpu} gpu
@@ -446,7 +649,7 @@ function eachWay(f, gpu, model, gpus, use) {
  * @returns {(way: Way) => Float64Array}
  */
 function leastTraffic(f, gpu, model, gpus, sizes) {
-  const { d, ff, layers, params, batch, wA, wG } = model;
+  const { d, layers, params, batch, wA, wG, overD, overF, rounds } = model;
   const reach = gpu.network.map((_, i) =>
     gpu.network.slice(i).reduce((sum, level) => sum + level.beta, 0),
   );
@@ -458,10 +661,10 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
     for (let i = 0; i < sizes.length; i++) {
       const words =
         i === 0
-          ? ff * (way.slices - 1) + d * (way.ffSlices - 1)
-          : 2 * Math.sqrt(((ff * d) / inside) * way.slices * way.ffSlices) - ff - d;
+          ? overD * (way.slices - 1) + overF * (way.ffSlices - 1)
+          : 2 * Math.sqrt(((overD * overF) / inside) * way.slices * way.ffSlices) - overD - overF;
       const gradients = (way.data / inside - 1) * params;
-      tensor = Math.max(tensor, f.handOver(words * 2 * layers * batch, wA, gpus, reach[i]));
+      tensor = Math.max(tensor, f.handOver(words, wA, gpus, reach[i]));
       data = Math.max(data, f.handOver(gradients, wG, gpus, reach[i]));
       inside *= sizes[i];
     }
@@ -470,7 +673,7 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
     const passedWaits = f.withExperts(layers, leaving, +(way.expert > 1));
     const sliced = +(way.slices > 1) + +(way.ffSlices > 1);
     moved[TENSOR] = tensor;
-    moved[TENSOR_WAIT] = f.handOverWait(sliced * 2 * layers, hop);
+    moved[TENSOR_WAIT] = f.handOverWait(sliced * rounds, hop);
     moved[GRADIENTS] = data;
     moved[GRADIENTS_WAIT] = f.handOverWait(+(way.data > 1), hop);
     moved[TRANSFER] = f.handOver(passed * d * batch, wA, gpus, widest);
@@ -478,6 +681,13 @@ function leastTraffic(f, gpu, model, gpus, sizes) {
     return moved;
   };
 }
+
+/**
+ * GPUs of each node that work; 1 without nodes.
+ * @param {number[][]} layout
+ */
+export const usedInNode = (layout) =>
+  layout.length === 1 ? 1 : layout[0].reduce((product, degree) => product * degree);
 
 /**
  * The first of equally fast layouts in the order that dmcore.simulator.search states.
@@ -510,10 +720,25 @@ export function firstOf(found) {
 }
 
 /**
+ * The levels beyond one as a single level, over which no step takes longer: dmcore.simulator.bound proves it.
+ * @param {Level[]} network
+ * @param {number} inner
+ * @returns {Level}
+ */
+function joinedBeyond(network, inner) {
+  const beyond = network.slice(inner + 1);
+  return {
+    size: undefined,
+    beta: beyond.reduce((sum, { beta }) => sum + beta, 0),
+    hop: Math.min(...beyond.map(({ hop }) => hop)),
+  };
+}
+
+/**
  * A function that lays a way out over the network levels as quickly as possible, and adds the layouts that
- * are as quick as the best so far to `found`, which has their least time in \`step\`. Level by level, node
- * first: no traffic of the levels above makes a step quicker, so a layout is given up once the levels so
- * far take longer than the best.
+ * are as quick as the best so far to `found`, which has their least time in `step`. Level by level, node
+ * first: the levels beyond are taken as one until they have their degrees, so that the time is a bound. What
+ * has the least goes on first, and what has more than the best so far is given up.
  * @param {Formulas} f
  * @param {Gpu} gpu
  * @param {Model} model
@@ -525,62 +750,84 @@ export function firstOf(found) {
  */
 function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
   const last = sizes.length - 1;
-  const ways = sizes.slice(0, -1).map(factorizations);
+  const splits = sizes.slice(0, -1).map(factorizations);
+  const beyond = sizes.map((_, level) => joinedBeyond(gpu.network, level));
   const left = sizes.map(() => new Float64Array(DEGREES)); // degrees of a level and all above
   const none = new Float64Array(DEGREES).fill(1);
   /** @type {Degrees[]} */
   const parts = sizes.map(() => none);
-  const moved = new Float64Array((sizes.length + 1) * KINDS); // traffic inside each level, and of all
+  // Traffic inside each level and of all; what would be added to it comes after.
+  const moved = new Float64Array((sizes.length + 2) * KINDS);
+  const scratch = (sizes.length + 1) * KINDS;
   /** @type {Way} */
   let way;
 
-  /** @param {number} level */
+  /**
+   * Seconds of a step with the traffic inside a level and that of the level, whose degrees are `split`.
+   * @param {Level} network
+   * @param {number} level
+   * @param {Degrees} split
+   * @param {Degrees} here
+   * @param {Degrees} above
+   * @param {number} to
+   */
+  function seconds(network, level, split, here, above, to) {
+    const { interleaving } = way;
+    const from = level * KINDS;
+    addLevel(f, network, model, gpus, interleaving, split, here, above, moved, from, to);
+    return stepSeconds(f, way, moved, to, zeroBubbleLatency);
+  }
+
+  /**
+   * Give the degrees that are left to a level and those above.
+   * @param {number} level
+   */
   function place(level) {
     const here = left[level];
+    const next = (level + 1) * KINDS;
     if (level === last) {
       parts[level] = here;
-      finish(level, none);
+      record(seconds(gpu.network[level], level, here, here, none, next), next);
       return;
     }
     const above = left[level + 1];
-    for (const split of ways[level]) {
+    /** @type {{split: Float64Array, bound: number}[]} */
+    const open = [];
+    for (const split of splits[level]) {
       let fits = true;
       for (let i = 0; i < DEGREES && fits; i++) fits = here[i] % split[i] === 0;
       if (!fits) continue;
       for (let i = 0; i < DEGREES; i++) above[i] = here[i] / split[i];
+      const inside = seconds(gpu.network[level], level, split, here, above, next);
+      if (inside > found.step * ROUNDING) continue;
       parts[level] = split;
-      if (finish(level, above) <= found.step * ROUNDING) place(level + 1);
+      if (level + 1 === last) place(last);
+      else {
+        const bound = seconds(beyond[level], level + 1, above, above, none, scratch);
+        if (bound <= found.step * ROUNDING) open.push({ split, bound });
+      }
+    }
+    open.sort((a, b) => a.bound - b.bound);
+    for (const { split, bound } of open) {
+      if (bound > found.step * ROUNDING) break;
+      for (let i = 0; i < DEGREES; i++) above[i] = here[i] / split[i];
+      seconds(gpu.network[level], level, split, here, above, next);
+      parts[level] = split;
+      place(level + 1);
     }
   }
+
   /**
-   * @param {number} level
-   * @param {Degrees} above
+   * @param {number} step
+   * @param {number} at
    */
-  function finish(level, above) {
-    const [from, to] = [level * KINDS, (level + 1) * KINDS];
-    const network = gpu.network[level];
-    addLevel(
-      f,
-      network,
-      model,
-      gpus,
-      way.interleaving,
-      parts[level],
-      left[level],
-      above,
-      moved,
-      from,
-      to,
-    );
-    const step = stepSeconds(f, way, moved, to, zeroBubbleLatency);
-    if (level === last && step <= found.step * EQUAL) {
-      if (step * EQUAL < found.step) found.layouts.length = 0;
-      found.step = Math.min(found.step, step);
-      const bandwidth = moved[to + TENSOR] + moved[to + GRADIENTS] + moved[to + TRANSFER];
-      const layout = parts.map((degrees) => [...degrees]);
-      found.layouts.push({ step, bandwidth, way, moved: moved.slice(to), layout });
-    }
-    return step;
+  function record(step, at) {
+    if (step > found.step * EQUAL) return;
+    if (step * EQUAL < found.step) found.layouts.length = 0;
+    found.step = Math.min(found.step, step);
+    const bandwidth = moved[at + TENSOR] + moved[at + GRADIENTS] + moved[at + TRANSFER];
+    const layout = parts.map((degrees) => [...degrees]);
+    found.layouts.push({ step, bandwidth, way, moved: moved.slice(at), layout });
   }
   return (of) => {
     way = of;
@@ -592,30 +839,37 @@ function layouts(f, gpu, model, gpus, sizes, zeroBubbleLatency, found) {
 /**
  * The fastest way on a cluster, if its step takes at most `cutoff` seconds.
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {number} gpus
  * @param {number} cutoff
  * @param {boolean} zeroBubbleLatency
- * @param {(way: Way) => number} seconds of the products of a layer
+ * @param {(way: Way) => [number, number]} seconds of the MLP and of the attention of a layer
  */
 function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
   const sizes = levelSizes(gpu.network, gpus);
   const least = leastTraffic(f, gpu, model, gpus, sizes);
-  const waits = gpu.productsInLayer * gpu.ell_kernel;
+  const { extras } = model;
+  const waits = extras.productsInMlp * gpu.ell_kernel;
+  const attentionWaits = extras.productsInAttention * gpu.ell_kernel;
   /** @type {Way[]} */
   const possible = [];
   eachWay(f, gpu, model, gpus, (way) => {
     /** @param {number} layer */
     const allLayers = (layer) =>
       f.matmuls(model.layers, way.stages, model.experts, way.expert, way.microbatches, layer);
+    /** @param {number} layer */
+    const allAttention = (layer) =>
+      extras.attention ? f.attention(model.layers, way.stages, way.microbatches, layer) : 0;
     const moved = least(way);
     const share = model.experts * way.data;
     const tokens = share * Math.floor(model.batch / share); // whole ones of a nanobatch
-    const arithmetic = f.arithmetic(model.params, model.experts, tokens, gpus, gpu.F_useful);
-    way.matmul = arithmetic + allLayers(waits);
+    const { P, E } = model.executed;
+    const arithmetic = f.arithmetic(P, E, tokens, gpus, gpu.F_useful);
+    way.matmul = arithmetic + allLayers(waits) + allAttention(attentionWaits);
     if (stepSeconds(f, way, moved, 0, zeroBubbleLatency) > cutoff * ROUNDING) return;
-    way.matmul = allLayers(seconds(way));
+    const [layer, attention] = seconds(way);
+    way.matmul = allLayers(layer) + allAttention(attention);
     way.bound = stepSeconds(f, way, moved, 0, zeroBubbleLatency);
     if (way.bound <= cutoff * ROUNDING) possible.push(way);
   });
@@ -639,7 +893,7 @@ function fastest(f, gpu, model, gpus, cutoff, zeroBubbleLatency, seconds) {
 /**
  * A function that finds the quickest way of a model's step.
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {boolean} zeroBubbleLatency
  * @returns {Quickest}
@@ -648,11 +902,16 @@ export function makeQuickest(f, gpu, model, zeroBubbleLatency) {
   const known = new Map();
   /** @param {Way} way */
   const seconds = (way) => {
-    const key = `${way.slices} ${way.ffSlices} ${way.tokens}`;
+    // Without attention shares that are rounded to the same tokens take as long.
+    const share = model.extras.attention ? way.data * way.microbatches : way.tokens;
+    const key = `${way.slices} ${way.ffSlices} ${share}`;
     let found = known.get(key);
     if (found === undefined) {
       const [rows, columns] = [model.d / way.slices, model.ff / way.ffSlices];
-      found = layerSeconds(f, gpu, rows, columns, way.tokens, model);
+      found = [
+        layerSeconds(f, gpu, rows, columns, way.tokens, model),
+        model.extras.attention ? attentionSeconds(f, gpu, model, way) : 0,
+      ];
       known.set(key, found);
     }
     return found;
@@ -661,16 +920,27 @@ export function makeQuickest(f, gpu, model, zeroBubbleLatency) {
 }
 
 /**
+ * Seconds that the arithmetic of a step takes at the peak of a cluster.
+ * @param {Formulas} f
+ * @param {Gpu} gpu
+ * @param {Model} model
+ * @param {number} gpus
+ */
+export const idealSeconds = (f, gpu, { work, batch }, gpus) =>
+  f.arithmetic(work.P, work.E, batch, gpus, gpu.F_peak);
+
+/**
  * Seconds that the products of a step wait for one another, whatever the cluster.
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  */
-export const latencyFloor = (gpu, model) => gpu.productsInLayer * model.layers * gpu.ell_kernel;
+export const latencyFloor = (gpu, { layers, extras }) =>
+  (extras.productsInMlp + extras.productsInAttention) * layers * gpu.ell_kernel;
 
 /**
  * The smallest cluster that ends a run in time, with its best step; or what keeps all from it.
  * @param {Formulas} f
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {SweepSettings} settings
  * @param {number} minUtilization
@@ -683,10 +953,10 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
     return { ended: "latency", least: floor * model.steps };
   const needed = model.flop / (settings.seconds * gpu.F_useful);
   const cutoff = (settings.seconds / model.steps) * ROUNDING;
-  let gpus = model.experts;
-  for (; gpus <= model.d * model.ff * model.batch; gpus *= 2) {
+  let gpus = 0;
+  for (gpus of clusterSizes(model, oddParts(gpu.network))) {
     if (gpus < needed) continue;
-    const ideal = f.arithmetic(model.params, model.experts, model.batch, gpus, gpu.F_peak);
+    const ideal = idealSeconds(f, gpu, model, gpus);
     if (ideal < minUtilization * floor) break;
     const found = quickest(gpus, cutoff);
     if (found && found.step * model.steps <= settings.seconds) return { ...found, gpus, ideal };
@@ -695,9 +965,37 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
 }
 
 /**
+ * Odd numbers m for which clusters of m 2**i GPUs fill the levels of a network, as dmcore.simulator.search.
+ * @param {Level[]} network
+ */
+export function oddParts(network) {
+  const parts = [1];
+  for (const { size } of network.slice(0, -1)) {
+    let odd = /** @type {number} */ (size);
+    while (odd % 2 === 0) odd /= 2;
+    parts.push(/** @type {number} */ (parts.at(-1)) * odd);
+  }
+  return parts;
+}
+
+/**
+ * Sizes E m 2**i that may divide a model, with m one of the factors, in ascending order.
+ * @param {Model} model
+ * @param {number[]} factors
+ */
+function clusterSizes({ d, ff, batch, experts }, factors) {
+  /** @type {Set<number>} */
+  const sizes = new Set();
+  for (const m of factors) {
+    for (let size = experts * m; size <= d * ff * batch; size *= 2) sizes.add(size);
+  }
+  return [...sizes].sort((a, b) => a - b);
+}
+
+/**
  * Share of the peak that is used on the cluster that ends a run exactly at its deadline, as
  * dmcore/simulator/deadline.py finds it; undefined if none ends it in time.
- * @param {Machine} gpu
+ * @param {Gpu} gpu
  * @param {Model} model
  * @param {number} deadline seconds
  * @param {LawsSpec} laws
@@ -707,18 +1005,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
 function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
   const peak = model.flop / gpu.F_peak;
   const floor = latencyFloor(gpu, model) * model.steps;
-  const { experts } = model;
-  const doublings = Math.max(
-    1,
-    Math.floor(Math.log2((model.d * model.ff * model.batch) / experts)) + 1,
-  );
-  const sizes = [
-    ...new Set(
-      laws.factors.flatMap((m) =>
-        Array.from({ length: doublings }, (_, i) => experts * m * 2 ** i),
-      ),
-    ),
-  ].sort((a, b) => a - b);
+  const sizes = clusterSizes(model, [...laws.factors, ...oddParts(gpu.network)]);
   /** @type {Map<number, [number, number]>} */
   const known = new Map();
   /** @type {(gpus: number, atMost: number) => number} */
@@ -786,10 +1073,9 @@ export function makeGpu(f, { fixed, figures }) {
  * The formulas for the GPU of some settings, and that GPU.
  * @param {Formulas} formulas
  * @param {SweepSettings} settings
- * @param {LawsSpec} laws
- * @returns {{f: Formulas, gpu: Machine}}
+ * @returns {{f: Formulas, gpu: Gpu}}
  */
-export function forGpu(formulas, settings, laws) {
+export function forGpu(formulas, settings) {
   // Of the formulas of a product, those of the GPU's kind.
   const kind = settings.gpu.fixed.distributed ? "distributed" : "plain";
   const f = { ...formulas };
@@ -799,12 +1085,12 @@ export function forGpu(formulas, settings, laws) {
       f[`${name} ${part}`] = formulas[`${name} ${kind} ${part}`];
     }
   }
-  return { f, gpu: { ...makeGpu(f, settings.gpu), productsInLayer: laws.productsInLayer } };
+  return { f, gpu: makeGpu(f, settings.gpu) };
 }
 
 /**
  * Runs of growing models, one at a time, and at last why there are no more. `settings` are the GPU's
- * figures and fixed values, `sparse`, `batchLaw`, `depthLaw`, `seconds` and `zeroBubbleLatency`; `laws`
+ * figures and fixed values, the `model` that is told, `seconds` and `zeroBubbleLatency`; `laws`
  * are the widths and what all models share.
  * @param {Formulas} f
  * @param {SweepSettings} settings
@@ -812,7 +1098,7 @@ export function forGpu(formulas, settings, laws) {
  * @returns {Generator<Run | Ended, void>}
  */
 export function* sweep(f, settings, laws) {
-  const { f: own, gpu } = forGpu(f, settings, laws);
+  const { f: own, gpu } = forGpu(f, settings);
   for (const width of laws.widths) {
     const model = makeModel(own, width, settings, laws);
     const quickest = makeQuickest(own, gpu, model, settings.zeroBubbleLatency);
@@ -850,6 +1136,7 @@ export function* sweep(f, settings, laws) {
       interleaving: way.interleaving,
       zero_bubble: way.zeroBubble ? "yes" : "no",
       binding: binding(own, gpu, model, way, moved, found.step),
+      gpus_used_in_node: usedInNode(found.layout),
       layout: found.layout,
     };
   }

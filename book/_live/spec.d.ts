@@ -145,17 +145,33 @@ export interface FormulaSpec {
   body: string;
 }
 
-/** How the batch grows with compute: the formula's name, and how it becomes whole sequences. */
+/** How sequences of a batch become whole, by the names of ROUNDINGS in dmcore.models.laws. */
+export type Rounding =
+  "multiple of the experts" | "whole sequences down" | "as told if that divides";
+
+/** How the batch grows with compute: the formula's name, and what the law makes of settings that tell it. */
 export interface BatchLawSpec {
   name: string;
-  rounding: "multiple of the experts" | "whole sequences down";
+  rounding: Rounding;
+  told: Record<string, number>;
+}
+
+/** Attention and memory of activations: how often things are computed in a step, and what is kept. */
+export interface ExtrasSpec {
+  attention: boolean;
+  forwardPasses: number;
+  scorePasses: number;
+  productsInMlp: number;
+  productsInAttention: number;
+  scoreKernels: number;
+  activations: string | null;
 }
 
 /** What all sweeps share. */
 export interface LawsSpec {
   widths: number[];
-  seqLen: number;
-  aspectRatio: number;
+  /** The number of experts or layers that leaves it to the kind of model, or to the law. */
+  asTold: number;
   minUtilization: number;
   linearScaling: number;
   /** Clusters have experts * m * 2**i GPUs with one of these m, */
@@ -164,8 +180,10 @@ export interface LawsSpec {
   tooLong: number[];
   leastUtilization: number;
   monthSeconds: number;
-  productsInLayer: number;
+  /** What is counted besides, by whether attention counts and which memory of activations does. */
+  extras: ExtrasSpec[][];
   batchLaws: BatchLawSpec[];
+  toldRounding: Rounding;
   depthLaws: string[];
   /** Widths to a doubling, every so many of which are tried first; odd parts of a cluster's size. */
   planning: { fine: number; coarse: number; odd: number[] };

@@ -1,14 +1,15 @@
-"""Quantities as people type them: `90 days`, `400 Gb/s`, `50 GB/s each way`."""
+"""Quantities as people type them: `90 days`, `400 Gb/s`, `50 GB/s each way`, `60M tokens`."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from dmcore.algebra.checked import checked
 
-__all__ = ["bandwidth_bytes_per_s", "duration_s"]
+__all__ = ["bandwidth_bytes_per_s", "duration_s", "token_count"]
 
 #: Seconds in each unit of time. A year is the simulation's, and a month its twelfth.
 DURATIONS: Mapping[str, float] = MappingProxyType(
@@ -16,9 +17,14 @@ DURATIONS: Mapping[str, float] = MappingProxyType(
     | {"month": 3.154e7 / 12, "year": 3.154e7}
 )
 _PREFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_COUNTS = MappingProxyType(
+    {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
+    | {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+)
 _NUMBER = r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)\s*"
 _DURATION = re.compile(rf"{_NUMBER}(s|min|h|hours?|days?|weeks?|months?|years?)\s*")
 _RATE = re.compile(rf"{_NUMBER}([kMGT]?)(B|b|bit|byte)(?:/s|ps)\s*(each way|both ways)?\s*")
+_TOKENS = re.compile(rf"{_NUMBER}({'|'.join(filter(None, _COUNTS))})?\s*(?:tokens)?\s*")
 
 
 @checked
@@ -74,3 +80,26 @@ def bandwidth_bytes_per_s(bandwidth: str) -> float:
     bits = unit in ("b", "bit")
     both = 2 if (ways or ("each way" if bits else "both ways")) == "each way" else 1
     return float(number) * _PREFIXES[prefix] * both / (8 if bits else 1)
+
+
+@checked
+def token_count(tokens: str) -> float:
+    """A number of tokens: `60M`, `4 Mi tokens`, `60 million`, `6e7`.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive number.
+
+    Examples
+    --------
+    >>> token_count("60M"), token_count("4 Mi tokens")
+    (60000000.0, 4194304.0)
+    """
+    match = _TOKENS.fullmatch(tokens)
+    if match is None or not 0 < float(match[1]) < math.inf:
+        raise ValueError(
+            "tokens must be a number above 0, such as '60M', '60 million' or '4 Mi', "
+            f"got {tokens!r}"
+        )
+    return float(match[1]) * _COUNTS[match[2] or ""]

@@ -154,6 +154,7 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("b_p", token, "critical batch size where it was measured"),
         ("b_crit", token, "critical batch size"),
         ("b_dense", token, "batch size of a dense model of the same compute"),
+        ("b_told", token, "batch size that a reader sets, at the compute it is set for"),
         ("s", one, "steps: weight updates of a run"),
         ("s_min", one, "least steps to a given loss, with batches without bound"),
         ("D_min", token, "least tokens to a given loss, with tiny batches"),

@@ -71,6 +71,7 @@ COLUMNS = {
         Column("slices_of_f", "slices of d_ff", shown=False),
         Column("interleaving", "interleaving", shown=False),
         Column("zero_bubble", "zero bubble", shown=False),
+        Column("gpus_used_in_node", "GPUs used in each node"),
         Column("memory_bytes", "memory used on each GPU", "GB", 1e9, shown=False),
     )
 }

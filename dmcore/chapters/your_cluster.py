@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from math import isfinite
@@ -25,22 +25,36 @@ from dmcore.models.laws import BATCH_LAWS, DEPTH_LAWS
 from dmcore.show.cluster import ClusterFigure, runs_of
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.grid import Choice, Column, GridFigure, Runs
+from dmcore.show.settings import AS_TOLD, batch_told
 from dmcore.show.widgets import explore, interact
 from dmcore.simulator.search import MIN_UTILIZATION
 from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
 
 __all__ = ["cluster", "grid", "pick_a_sweep"]
 
+#: Sizes of words that a reader may set, by symbol.
+_WORDS = {"w_P": "a weight", "w_A": "an activation between GPUs", "w_G": "a gradient"}
+#: What a reader chooses among for what is kept of the forward pass: the words of MEMORY_CHOICES.
+_MEMORY_WORDS = (
+    "not counted, as in the paper",
+    "all",
+    "all but the scores of attention",
+    "the inputs of layers; the rest is computed again",
+)
 _LAW_WORDS = tuple(law.words for law in BATCH_LAWS.values())
 
 #: What is told of a run of the reader's own cluster.
 _OWN = (
     Column("training_flop", "the run", "FLOP"),
     Column("params", "parameters"),
+    Column("batch_tokens", "tokens in a batch"),
     Column("step_s", "a step", "s"),
     Column("days", "length of the run", "days"),
     Column("utilization", "utilization of the GPUs in use", "%", 0.01),
     Column("n_gpu_idle", "idle GPUs"),
+    Column("gpus_used_in_node", "GPUs used in each node"),
+    Column("next_training_flop", "the next larger run", "FLOP"),
+    Column("next_days", "which would take", "days"),
     Column("tokens_per_s", "tokens per second"),
     *(COLUMNS[f"{name}_parallel"] for name in ("tensor", "pipeline", "expert", "data")),
     COLUMNS["microbatches"],
@@ -119,6 +133,10 @@ def _slider(
     return Slider(symbol, label, low, high, default, unit, per_unit, log=log, whole=whole)
 
 
+def _whole(symbol: str, label: str, high: int, default: int, unit: str = "") -> Slider:
+    return Slider(symbol, label, 1, high, default, unit, log=True, whole=True)
+
+
 def _menu(label: str, symbol: str, options: Iterable[str]) -> Menu:
     counted = {name: {symbol: float(index)} for index, name in enumerate(options)}
     return Menu(label, counted, next(iter(counted)))
@@ -126,17 +144,27 @@ def _menu(label: str, symbol: str, options: Iterable[str]) -> Menu:
 
 def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
     presets = {
-        name: {"base": float(index), **figures_of(gpu)}
+        name: {
+            "base": float(index),
+            **figures_of(gpu),
+            **dict.fromkeys(_WORDS, float(gpu.word_bytes)),
+        }
         for index, (name, gpu) in enumerate(GPUS.items())
     }
+    batches = {
+        law.words: {"law": float(index), **batch_told(law)}
+        for index, law in enumerate(BATCH_LAWS.values())
+    }
+    batch = next(iter(batches.values()))
     return {
         "The run": (
             Menu("GPU", presets, "H100 SXM"),
             _menu("Model", "sparse", ("dense", "sparse")),
-            _menu("Batch grows", "law", _LAW_WORDS),
+            Menu("Batch grows", batches, _LAW_WORDS[0]),
             _menu("Depth", "depth", (law.words for law in DEPTH_LAWS.values())),
             Slider("months", "Longest run", 0.01, 120, 3, "months", log=True),
         ),
+        "Change the model": _model_controls(batch),
         "Change the GPU": (
             _slider("F_peak", "Peak arithmetic", 1e13, 1e17, "TFLOP/s", 1e12),
             _slider("eta", "Share of the peak in long products", 0.05, 1, "%", 0.01),
@@ -159,6 +187,32 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
             ),
         ),
     }
+
+
+def _model_controls(batch: Mapping[str, float]) -> tuple[Slider | Menu, ...]:
+    """What can be told of the model instead of the laws; ``batch`` is that of the first law."""
+    return (
+        _whole("experts", "Experts, one active (1: as the model says)", 2**12, AS_TOLD),
+        _whole("layers", "Layers (1: as the depth says)", 2**12, AS_TOLD),
+        _whole("aspect_ratio", "Inner width over model width", 16, 4),
+        replace(_whole("seq_len", "Sequence length", 2**20, 2048, "tokens"), low=128),
+        Slider(
+            "batch_tokens",
+            "Batch of a run of 10²⁶ FLOP",
+            1e4,
+            1e12,
+            batch["batch_tokens"],
+            "tokens",
+            log=True,
+        ),
+        Slider("batch_exponent", "Growth of the batch, power", 0, 1, batch["batch_exponent"]),
+        *(
+            Slider(symbol, f"Bytes of {name}", 0.5, 8, 2, "bytes", log=True)
+            for symbol, name in _WORDS.items()
+        ),
+        _menu("Attention", "attention", ("left out, as in the paper", "counted")),
+        _menu("Activations kept in memory", "activation_memory", _MEMORY_WORDS),
+    )
 
 
 @cache

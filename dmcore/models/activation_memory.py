@@ -15,13 +15,18 @@ from dmcore.algebra.symbols import symbols
 from dmcore.models.attention import HEAD_CHANNELS
 
 __all__ = [
+    "MASK_BYTES",
     "attention_bytes",
     "boundary_bytes",
     "cluster_activations",
     "microbatches_in_flight",
     "mlp_bytes",
     "score_bytes",
+    "token_bytes",
 ]
+
+#: Bytes of one entry of a dropout mask, w_mask.
+MASK_BYTES = 1
 
 
 @cache
@@ -76,6 +81,28 @@ def boundary_bytes() -> sp.Expr:
     """
     d, w_A = symbols("d w_A")
     return w_A * d
+
+
+@checked
+@cache
+def token_bytes(attention: bool, memory: str) -> tuple[sp.Expr, sp.Expr]:
+    """Bytes of a token in a layer that are kept, and that come on top where it is computed again.
+
+    ``memory`` is "full", "selective" or "recompute", as in :class:`~dmcore.models.model.Extras`.
+
+    Examples
+    --------
+    >>> token_bytes(attention=False, memory="recompute")
+    (d*w_A, d*w_mask + 2*w_A*(d + f))
+    """
+    layer = mlp_bytes()
+    if attention:
+        layer += attention_bytes()
+        if memory == "full":
+            layer += score_bytes()
+    if memory == "recompute":
+        return boundary_bytes(), layer
+    return layer, sp.Integer(0)
 
 
 @checked

@@ -64,10 +64,8 @@ TOKENS_PER_PARAMETER = 20
 
 #: Seconds in a year, as the paper's simulation rounds it.
 SIMULATOR_YEAR_S = 3.154e7
-
 #: Tokens in a batch that does not scale.
 CONSTANT_BATCH_TOKENS = 2**22
-
 #: Width of GPT-3, where the laws of depth and sparsity are anchored.
 GPT3_WIDTH = 12288
 
@@ -146,14 +144,19 @@ def closest_round(x: float) -> int:
     return min(neighbours, key=lambda number: (abs(number - x), number))
 
 
+def _shared(sequences: float, experts: int) -> int:
+    return experts * closest_round(sequences / experts)
+
+
 #: How a batch law becomes a whole number: (sequences, experts) -> sequences. The page's script has each
 #: under the same name (book/_live/simulator.js).
 ROUNDINGS: Mapping[str, Callable[[float, int], int]] = MappingProxyType(
     {
-        "multiple of the experts": lambda sequences, experts: (
-            experts * closest_round(sequences / experts)
-        ),
+        "multiple of the experts": _shared,
         "whole sequences down": lambda sequences, _: math.floor(sequences),
+        "as told if that divides": lambda sequences, experts: (
+            _shared(sequences, experts) if sequences % experts else int(sequences)
+        ),
     }
 )
 
@@ -407,9 +410,6 @@ def effective_alpha(
 
     alpha_b, alpha_L = exponent(batch), exponent(depth_of_compute)
     return EffectiveAlpha(alpha_b, alpha_L, alpha_b - alpha_L, depth_of_compute, batch)
-
-
-# --------------------------------------------------------------------------- rounded, for a model
 
 
 def batch_sequences(

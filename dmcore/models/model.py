@@ -267,7 +267,7 @@ class Model:
             "E": float(self.experts),
             "S": float(self.seq_len),
             "w_A": float(self.words.activations),
-            "w_mask": 1.0,
+            "w_mask": float(activation_memory.MASK_BYTES),
             "F_passes": float(self.extras.forward_passes),
             "F_scores": float(self.extras.score_passes),
         }
@@ -312,11 +312,7 @@ class Model:
         """Bytes of a token in a layer that are kept, and that come on top where it is computed again."""
         if self.extras.activation_memory is None:
             return 0.0, 0.0
-        layer = activation_memory.mlp_bytes()
-        if self.extras.attention:
-            layer += activation_memory.attention_bytes()
-            if self.extras.activation_memory == "full":
-                layer += activation_memory.score_bytes()
-        if self.extras.activation_memory == "recompute":
-            return self.count(activation_memory.boundary_bytes()), self.count(layer)
-        return self.count(layer), 0.0
+        kept, again = activation_memory.token_bytes(
+            self.extras.attention, self.extras.activation_memory
+        )
+        return self.count(kept), self.count(again)

@@ -8,108 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import sympy as sp
 
 from dmcore.algebra.expressions import javascript
-from dmcore.algebra.symbols import symbols
+from dmcore.algebra.symbols import FLOP_PER_MAC, symbols
 from dmcore.hardware.catalog import GPUS
 from dmcore.hardware.gpu import GPU
-from dmcore.hardware.variants import FIGURES, custom_gpu
-from dmcore.models import laws
-from dmcore.models.model import Extras, Model
+from dmcore.hardware.variants import FIGURES
+from dmcore.models import activation_memory, attention, laws
+from dmcore.models.model import ACTIVATION_MEMORY, Extras, executed_macs, forward_macs
+from dmcore.models.told_batch import TOLD_ROUNDING, told_sequences
 from dmcore.show.explorer import Menu, Slider
 from dmcore.show.grid import Column, GridFigure, Runs, column_data
 from dmcore.show.page import control_data, numbers_data, page_html
 from dmcore.show.plots import SvgFigure
-from dmcore.simulator import pipeline, traffic
+from dmcore.show.settings import AS_TOLD, MEMORY_CHOICES, SETTINGS, batch_told, sweep_of, use_of
+from dmcore.simulator import attention_messages, pipeline, traffic
 from dmcore.simulator.deadline import FACTORS, TOO_LONG
 from dmcore.simulator.ends import LINEAR_SCALING
 from dmcore.simulator.matmul import gpu_values, matmul_time_parts, time_expression
 from dmcore.simulator.search import MIN_UTILIZATION
 from dmcore.simulator.step import MONTH_S
-from dmcore.simulator.sweep import D_MODELS, Sweep, sweep
+from dmcore.simulator.sweep import D_MODELS, Sweep
 from dmcore.simulator.times import (
     arithmetic_time,
+    attention_step_time,
     cluster_memory,
+    expert_replica_memory,
     matmul_step_time,
+    products_in_attention,
     products_in_mlp,
+    score_kernels,
+    score_time,
 )
-from dmcore.studies.planning import (
-    COARSE,
-    FINE,
-    ODD,
-    ClusterUse,
-    best_use,
-    largest_run,
-    nearest_model,
-)
+from dmcore.studies.planning import COARSE, FINE, ODD
 
 __all__ = [
-    "SETTINGS",
     "ClusterFigure",
     "formulas",
     "runs_of",
-    "sweep_of",
-    "use_of",
 ]
-
-#: Settings of a sweep besides: preset, kind of model, batch law, depth law, months, and the rule of latency.
-SETTINGS = ("base", "sparse", "law", "depth", "months", "zero_bubble_latency")
-
-
-def sweep_of(settings: Mapping[str, float]) -> Sweep:
-    """The sweep of a figure's settings: :data:`~dmcore.hardware.variants.FIGURES` and
-    :data:`SETTINGS`, all numbers.
-
-    ``base``, ``law`` and ``depth`` count presets, batch laws and depth laws in their order.
-
-    Examples
-    --------
-    >>> from dmcore.chapters.your_cluster import cluster
-    >>> sweep_of(cluster().defaults()).gpu.name
-    'H100 SXM'
-    """
-    return sweep(
-        _gpu_of(settings),
-        **_laws_of(settings),
-        duration_years=settings["months"] / 12,
-        zero_bubble_latency=bool(settings["zero_bubble_latency"]),
-    )
-
-
-def _gpu_of(settings: Mapping[str, float]) -> GPU:
-    base = list(GPUS.values())[int(settings["base"])]
-    return custom_gpu(base, **{name: settings[name] for name in FIGURES})
-
-
-def _laws_of(settings: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "sparse": bool(settings["sparse"]),
-        "batch_scaling": list(laws.BATCH_LAWS)[int(settings["law"])],
-        "layer_law": list(laws.DEPTH_LAWS)[int(settings["depth"])],
-    }
-
-
-def use_of(settings: Mapping[str, float], n_gpu: int, flop: float | None = None) -> ClusterUse:
-    """The largest run of so many GPUs with a figure's settings, or a run of so much compute, FLOP.
-
-    See :func:`sweep_of`.
-
-    Examples
-    --------
-    >>> from dmcore.chapters.your_cluster import cluster
-    >>> use_of(cluster().defaults(), 1024).n_gpu_used
-    1024
-    """
-    gpu = _gpu_of(settings)
-    model_of = partial(Model.from_laws, word_bytes=gpu.word_bytes, **_laws_of(settings))
-    latency = {"zero_bubble_latency": bool(settings["zero_bubble_latency"])}
-    if flop is not None:
-        return best_use(gpu, nearest_model(model_of, flop), n_gpu, **latency)
-    return largest_run(gpu, n_gpu, settings["months"] / 12, model_of=model_of, **latency)
 
 
 def runs_of(
@@ -158,14 +99,13 @@ def runs_of(
 
 
 def _fixed(gpu: GPU) -> dict[str, float]:
-    """What a reader does not set: the GPU's caches, SMs and words, by symbol."""
+    """What a reader does not set: the GPU's caches and SMs, by symbol."""
     values = dict(gpu_values(gpu))
     kept = ("C_L2", "C_SM", "C_reg", "N_SM", "N_block")
     return {
         **{name: values[name] for name in kept},
         "sigma": gpu.shared_bytes_per_s / gpu.useful_flop_per_s,
         "distributed": float(gpu.distributed_shared_memory),
-        **dict.fromkeys(("w_P", "w_A", "w_G"), float(gpu.word_bytes)),
     }
 
 
@@ -191,6 +131,7 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     yield "trainingFlop", "P E", laws.training_flop()
     for law in laws.BATCH_LAWS.values():
         yield f"batch_{law.name}", "T_FLOP E S", law.expression
+    yield "batchTold", "T_FLOP S b_told alpha_b", told_sequences()
     yield "arithmetic", "P E b N_GPU F_peak", arithmetic_time()
     yield "memory", "P w_P w_G N_DP", cluster_memory()
     yield "matmuls", "L N_PP E N_EP K t_layer", matmul_step_time()
@@ -198,6 +139,7 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
     yield "withExperts", "L n_out s_out", traffic.hand_overs_with_experts()
     yield "handOver", "u w N_GPU beta", traffic.hand_over_time()
     yield "handOverWait", "n_hand ell_hop", traffic.hand_over_latency()
+    yield from _extras()
     yield "bubble", "N_PP K v", pipeline.bubble_fraction()
     yield "pipeline", "N_PP K v t_matmul t_bandwidth t_latency", pipeline.pipeline_time()
     yield "zeroBubble", "t_matmul t_bandwidth", pipeline.pipeline_time(True)
@@ -212,6 +154,30 @@ def _expressions() -> Iterator[tuple[str, str, sp.Expr]]:
             yield f"{name} {kind}", sizes, time_expression(gradient, distributed)
             for part, expr in matmul_time_parts(gradient, distributed).items():
                 yield f"{name} {kind} {part}", "" if part == "latency" else sizes, expr
+
+
+def _extras() -> Iterator[tuple[str, str, sp.Expr]]:
+    """Those of what the paper leaves out: attention, and the memory of activations."""
+    yield "attentionParameters", "d", attention.layer_parameters()
+    yield "forwardMacs", "d f L S", forward_macs()
+    yield "executedMacs plain", "d f L F_passes", executed_macs(False)
+    yield "executedMacs attention", "d f L S F_passes F_scores", executed_macs(True)
+    yield "flopOfMacs", "P E D", FLOP_PER_MAC * laws.training_macs()
+    yield "insideReduced", "d F_passes", attention_messages.inside_all_reduced()
+    yield "outsideReduced", "d F_passes", attention_messages.outside_all_reduced()
+    yield "attention", "L N_PP K t_attention", attention_step_time()
+    yield "scores", "d S F_scores z N_TP F_useful", score_time()
+    yield "expertReplicas", "P_attention N_DP N_EP w_P", expert_replica_memory()
+    (w_mask,) = symbols("w_mask")
+    for attends in (False, True):
+        for memory in ACTIVATION_MEMORY:
+            words = f"{memory} {attends}".lower()
+            kept, again = activation_memory.token_bytes(attends, memory)
+            yield f"kept {words}", "d f S w_A", kept.subs(w_mask, activation_memory.MASK_BYTES)
+            yield f"again {words}", "d f S w_A", again.subs(w_mask, activation_memory.MASK_BYTES)
+    for zero_bubble, name in ((False, "activations"), (True, "activationsZeroBubble")):
+        arguments = "b L c_kept c_again N_PP K" + " v" * (not zero_bubble)
+        yield name, arguments, activation_memory.cluster_activations(zero_bubble)
 
 
 @cache
@@ -249,30 +215,47 @@ def formulas() -> tuple[Mapping[str, Any], ...]:
     return tuple(found)
 
 
+def _extras_data(extras: Extras) -> dict[str, Any]:
+    """What the script must know of extras: how often things are computed, and what is kept."""
+    return {
+        "attention": extras.attention,
+        "forwardPasses": extras.forward_passes,
+        "scorePasses": extras.score_passes,
+        "productsInMlp": products_in_mlp(extras),
+        "productsInAttention": products_in_attention(extras),
+        "scoreKernels": score_kernels(extras),
+        "activations": extras.activation_memory,
+    }
+
+
 def laws_data() -> dict[str, Any]:
     """What all sweeps of the page share: widths, and constants of :func:`~dmcore.simulator.sweep.sweep`.
 
     Examples
     --------
-    >>> laws_data()["aspectRatio"]
-    4
+    >>> laws_data()["asTold"]
+    1
     """
     return {
         "widths": list(D_MODELS),
-        "seqLen": 2048,
-        "aspectRatio": 4,
+        "asTold": AS_TOLD,
         "minUtilization": MIN_UTILIZATION,
         "linearScaling": LINEAR_SCALING,
         "factors": list(FACTORS),
         "tooLong": list(TOO_LONG),
         "leastUtilization": MIN_UTILIZATION,
         "monthSeconds": MONTH_S,
-        "productsInLayer": products_in_mlp(Extras()),
+        "extras": [
+            [_extras_data(Extras(bool(attends), memory)) for memory in MEMORY_CHOICES]
+            for attends in (0, 1)
+        ],
         "planning": {"fine": FINE, "coarse": COARSE, "odd": list(ODD)},
         "depthLaws": list(laws.DEPTH_LAWS),
         "batchLaws": [
-            {"name": law.name, "rounding": law.rounding} for law in laws.BATCH_LAWS.values()
+            {"name": law.name, "rounding": law.rounding, "told": batch_told(law)}
+            for law in laws.BATCH_LAWS.values()
         ],
+        "toldRounding": TOLD_ROUNDING,
     }
 
 

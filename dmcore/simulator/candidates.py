@@ -363,7 +363,9 @@ def matmul_times(gpu: GPU, model: Model, candidates: Candidates) -> Floats:
     '3.38e-04'
     """
     tokens = model.batch_tokens // (candidates.data * candidates.microbatches * model.experts)
-    key = candidates.shard * (tokens.max() + 1) + tokens
+    # attention sees tokens that the experts' rounding drops
+    shares = candidates.data * candidates.microbatches if model.extras.attention else tokens
+    key = candidates.shard * (shares.max() + 1) + shares
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     ds = model.d_model // candidates.slices_of_d[first]
     fs = model.d_ff // candidates.slices_of_f[first]

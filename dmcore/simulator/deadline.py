@@ -6,6 +6,8 @@ makes a curve zigzag. Here each run is given all of its time: of the clusters of
 faster than every smaller one, the last that takes longer than the deadline and the first that does not
 are found, and between them the logarithm of the GPUs is interpolated in that of the time. If even the
 smallest cluster that works ends the run in time, it is that one's utilization.
+
+Sizes that fill the nodes of the GPU are among them (:func:`~dmcore.simulator.search.odd_parts`).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.quickest import least_seconds
-from dmcore.simulator.search import MIN_UTILIZATION
+from dmcore.simulator.search import MIN_UTILIZATION, cluster_sizes, odd_parts
 
 __all__ = [
     "FACTORS",
@@ -140,13 +142,7 @@ def utilizations_at_deadline(
 
     found: list[float | None] = []
     for factors in sets:
-        sizes = _sizes(model, factors)
+        sizes = cluster_sizes(model, {*factors, *odd_parts(gpu)})
         tried = (at_deadline(sizes, too_long) for too_long in (*TOO_LONG, math.inf))
         found.append(next(share for share in tried if share != math.inf))
     return found
-
-
-def _sizes(model: Model, factors: tuple[int, ...]) -> list[int]:
-    largest = model.d_model * model.d_ff * model.batch_tokens
-    doublings = range(max(1, (largest // model.experts).bit_length()))
-    return sorted({model.experts * m * 2**i for m in factors for i in doublings})

@@ -438,13 +438,12 @@ def utilization(gpu: GPU, model: Model, n_gpu: int, times: Times) -> float:
 def smallest_cluster(
     gpu: GPU, model: Model, duration_s: float = 0.25 * 3.154e7, largest: float = math.inf
 ) -> tuple[int, Times] | None:
-    """The smallest cluster of E 2^i GPUs that ends a run in time, and its step."""
+    """The smallest cluster that ends a run in time, of E 2^i GPUs or of whole nodes, and its step."""
     needed = 20 * params(model) * flop_per_token(model) / (duration_s * gpu.useful_flop_per_s)
-    n_gpu = model.experts
-    while n_gpu <= largest:
-        if n_gpu >= needed:
+    odd = {1, gpu.node_size // (gpu.node_size & -gpu.node_size)}  # 9 of nodes of 72
+    for n_gpu in sorted(model.experts * m * 2**i for m in odd for i in range(60)):
+        if needed <= n_gpu <= largest:
             times, _, _ = best(gpu, model, n_gpu)
             if times is not None and run_s(model, times) <= duration_s:
                 return n_gpu, times
-        n_gpu *= 2
     return None

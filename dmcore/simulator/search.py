@@ -20,7 +20,7 @@ order, so that it hangs on neither the order in which they are tried nor the pro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -192,8 +192,9 @@ def smallest_cluster(
 ) -> TrainingStep:
     """The best step of the smallest cluster on which a run ends in time.
 
-    Clusters have experts * 2**i GPUs. The smallest that is tried would end in time at the useful
-    FLOP/s; it is doubled until the run ends in time, or no larger one can be used well enough.
+    Clusters have experts * 2**i GPUs, or fill nodes of another size: see :func:`odd_parts`. The smallest
+    that is tried would end in time at the useful FLOP/s; larger ones follow until the run ends in time,
+    or none can be used well enough.
 
     Parameters
     ----------
@@ -251,13 +252,42 @@ def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float)
     """
     floor_s = latency_floor_s(gpu, model)
     needed = model.training_flop / (duration_s * gpu.useful_flop_per_s)
-    n_gpu = model.experts
-    while n_gpu <= model.d_model * model.d_ff * model.batch_tokens:
+    for n_gpu in cluster_sizes(model, odd_parts(gpu)):
         if n_gpu >= needed:
             if _ideal_seconds(gpu, model, n_gpu) < min_utilization * floor_s:
                 return
             yield n_gpu
-        n_gpu *= 2
+
+
+def odd_parts(gpu: GPU) -> tuple[int, ...]:
+    """Odd numbers m for which clusters of m 2**i GPUs fill the levels of a network: 1, and of nodes of 72 9.
+
+    Where a level's size is no power of two, a cluster of 2**i GPUs leaves some of each idle.
+
+    Examples
+    --------
+    >>> odd_parts(get_gpu("H100 SXM")), odd_parts(get_gpu("GB200 NVL72"))
+    ((1,), (1, 9))
+    """
+    parts = [1]
+    for level in gpu.network[:-1]:
+        size = level.size or 1
+        parts.append(parts[-1] * (size // (size & -size)))
+    return tuple(sorted(set(parts)))
+
+
+def cluster_sizes(model: Model, factors: Iterable[int]) -> list[int]:
+    """Sizes E m 2**i that may divide a model, with m one of the factors, in ascending order.
+
+    Examples
+    --------
+    >>> cluster_sizes(Model(1, 2, 1, 3, seq_len=4), (1, 9))
+    [1, 2, 4, 8, 9, 16, 18]
+    """
+    most = model.d_model * model.d_ff * model.batch_tokens
+    doublings = range(max(1, (most // model.experts).bit_length()))
+    sizes = {model.experts * m * 2**i for m in factors for i in doublings}
+    return sorted(size for size in sizes if size <= most)
 
 
 def _ideal_seconds(gpu: GPU, model: Model, n_gpu: int) -> float:

@@ -134,6 +134,13 @@ class TrainingStep:
         return self.parallelism.n_gpu
 
     @property
+    def gpus_used_in_node(self) -> int:
+        """GPUs of each node that work: fewer than it has if those do not divide the model; 1 if flat."""
+        if len(self.gpu.network) == 1:
+            return 1
+        return self.parallelism.level_products[0]
+
+    @property
     def utilization(self) -> float:
         """Share of the peak arithmetic rate that is used.
 
@@ -173,7 +180,7 @@ class TrainingStep:
         if self.model.extras.attention:
             tokens = attention_tokens(self.model, self.parallelism)
             degree = self.parallelism.tensor_parallel
-            layer["arithmetic"] += float(score_seconds(self.gpu, self.model, degree, tokens))
+            layer["arithmetic"] += float(score_seconds(self.gpu, self.model, float(degree), tokens))
             layer["latency"] += score_kernels(self.model.extras) * self.gpu.matmul_latency_s
         passes = self.matmul_s / sum(layer.values())
         return {name: seconds * passes for name, seconds in layer.items()}

@@ -63,7 +63,7 @@ class Sweep:
     training_flop : numpy.ndarray of float
         Training compute, FLOP.
     n_gpu : numpy.ndarray of int
-        The smallest cluster of experts * 2**i GPUs that ends the run in time.
+        The smallest cluster of experts * 2**i GPUs, or of whole nodes, that ends the run in time.
     utilization : numpy.ndarray of float
         Share of the peak arithmetic rate that is used.
     months : numpy.ndarray of float

@@ -37,6 +37,7 @@ __all__ = [
     "products_in_mlp",
     "score_kernels",
     "score_seconds",
+    "score_time",
     "shard",
     "step_seconds",
     "weight_bytes",
@@ -100,6 +101,21 @@ def attention_step_time() -> sp.Expr:
     """
     L, N_PP, K, layer = symbols("L N_PP K t_attention")
     return (L / N_PP) * K * layer
+
+
+@cache
+def score_time() -> sp.Expr:
+    """Seconds of the arithmetic of one layer's scores for ``z`` tokens, at the useful rate, split by heads.
+
+    Forward as often as they are computed, and twice backward.
+
+    Examples
+    --------
+    >>> score_time()
+    2*S*d*z*(F_scores + 2)/(F_useful*N_TP)
+    """
+    F_scores, z, N_TP, F_useful = symbols("F_scores z N_TP F_useful")
+    return FLOP_PER_MAC * attention.score_macs() * (F_scores + 2) * z / (N_TP * F_useful)
 
 
 @cache
@@ -183,17 +199,24 @@ def _projections(ds: Any, hs: Any, forward_passes: int) -> Iterator[tuple[int, A
 
 
 def score_seconds(gpu: GPU, model: Model, tensor_parallel: Any, tokens: Any) -> Any:
-    """Seconds of the arithmetic of scores in one layer, at the useful rate, split by heads.
+    """:func:`score_time` of a model; degrees and tokens are floats or arrays.
 
     Examples
     --------
     >>> from dmcore.hardware.catalog import get_gpu
     >>> model = Model(4096, 16384, 32, 256, extras=Extras(attention=True))
-    >>> f"{score_seconds(get_gpu('H100 SXM'), model, 8, 4096):.2e}"
+    >>> f"{score_seconds(get_gpu('H100 SXM'), model, 8.0, 4096.0):.2e}"
     '3.72e-05'
     """
-    macs = model.count(attention.score_macs()) * (model.extras.score_passes + 2)
-    return FLOP_PER_MAC * macs * tokens / (tensor_parallel * gpu.useful_flop_per_s)
+    return value_of(
+        score_time(),
+        d=float(model.d_model),
+        S=float(model.seq_len),
+        F_scores=float(model.extras.score_passes),
+        z=tokens,
+        N_TP=tensor_parallel,
+        F_useful=gpu.useful_flop_per_s,
+    )
 
 
 def attention_seconds(

@@ -51,6 +51,8 @@ class ClusterUse:
         The step, on the GPUs that are used.
     n_gpu : int
         GPUs in the cluster.
+    next_larger : TrainingStep, optional
+        If the largest run was asked for, the next larger model on the same cluster: why there is no more.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class ClusterUse:
 
     step: TrainingStep
     n_gpu: int
+    next_larger: TrainingStep | None = None
 
     @property
     def n_gpu_used(self) -> int:
@@ -85,6 +88,7 @@ class ClusterUse:
     def summary(self) -> dict[str, Any]:
         """The answer in plain numbers, such as the command line gives it."""
         step, model, split = self.step, self.step.model, self.step.parallelism
+        more = self.next_larger
         return {
             "gpu": step.gpu.name,
             "training_flop": model.training_flop,
@@ -93,6 +97,7 @@ class ClusterUse:
             "n_gpu": self.n_gpu,
             "n_gpu_used": self.n_gpu_used,
             "n_gpu_idle": self.idle,
+            "gpus_used_in_node": step.gpus_used_in_node,
             "days": step.run_s / 86400,
             "step_s": step.step_s,
             "steps": model.steps,
@@ -117,6 +122,8 @@ class ClusterUse:
             },
             "binding": step.binding,
             "memory_bytes": step.memory_bytes,
+            "next_training_flop": more and more.model.training_flop,
+            "next_days": more and more.run_s / 86400,
         }
 
 
@@ -221,7 +228,8 @@ def largest_run(
 
     Of models whose widths are about 1 % apart, the one of most training compute that a step within the
     time is found for. Whole numbers make neighbours divide better or worse, so that it may be some
-    percent below what the useful rate would allow.
+    percent below what the useful rate would allow, and leave GPUs idle: ``next_larger`` says how long
+    the next model would take.
 
     Parameters
     ----------
@@ -274,9 +282,13 @@ def largest_run(
         if step is None:
             continue
         near = [size for size in sizes if size * 4 >= step.n_gpu]
-        return ClusterUse(
-            _refined(gpu, make, coarse, near, duration_s, zero_bubble_latency) or step, n_gpu
-        )
+        place, finer = _refined(gpu, make, coarse, near, duration_s, zero_bubble_latency)
+        step = finer or step
+        while True:
+            place, after = _next_larger(gpu, make, place, step, n_gpu, zero_bubble_latency)
+            if after is None or after.run_s > duration_s:
+                return ClusterUse(step, n_gpu, after)
+            step = after
     raise NothingFitsError(
         f"n_gpu: no model is trained by {n_gpu:,} x {gpu.name} in {duration_years!r} years"
     )
@@ -349,23 +361,35 @@ def _refined(
     sizes: list[int],
     duration_s: float,
     zero_bubble_latency: bool,
-) -> TrainingStep | None:
-    """The largest run between a width that works and the next coarse one, if there is any."""
+) -> tuple[int, TrainingStep | None]:
+    """The largest run between a width that works and the next coarse one, if there is any, and its place."""
     for place in range(coarse + COARSE - 1, coarse, -1):
         model = _made(make, place)
         if model is None or not _could_end(gpu, model, duration_s):
             continue
-        step = _fastest_of(
-            gpu,
-            model,
-            [
-                size
-                for size in sizes
-                if size >= model.training_flop / gpu.useful_flop_per_s / duration_s
-            ],
-            duration_s,
-            zero_bubble_latency,
-        )
+        least = model.training_flop / gpu.useful_flop_per_s / duration_s
+        fitting = [size for size in sizes if size >= least]
+        step = _fastest_of(gpu, model, fitting, duration_s, zero_bubble_latency)
         if step is not None:
-            return step
-    return None
+            return place, step
+    return coarse, None
+
+
+def _next_larger(
+    gpu: GPU,
+    make: Callable[[int], Model],
+    place: int,
+    than: TrainingStep,
+    n_gpu: int,
+    zero_bubble_latency: bool,
+) -> tuple[int, TrainingStep | None]:
+    """The next model of more compute that fits at all, however long it takes, and its place."""
+    for further in range(place + 1, place + FINE):
+        model = _made(make, further)
+        if model is None or model.training_flop <= than.model.training_flop:
+            continue
+        sizes = _sizes(gpu, model, n_gpu, math.inf)
+        step = _fastest_of(gpu, model, sizes, math.inf, zero_bubble_latency)
+        if step is not None:
+            return further, step
+    return place, None

@@ -101,9 +101,7 @@ export function cluster(spec, frame) {
   /** @returns {SweepSettings} */
   const sweepSettings = () => ({
     gpu: { fixed: fixed[values.base], figures: values },
-    sparse: values.sparse === 1,
-    batchLaw: laws.batchLaws[values.law],
-    depthLaw: laws.depthLaws[values.depth],
+    model: values,
     seconds: values.months * laws.monthSeconds,
     zeroBubbleLatency: values.zero_bubble_latency === 1,
   });
