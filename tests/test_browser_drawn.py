@@ -99,7 +99,7 @@ def states() -> dict[str, State]:
     settings = {
         "zero_bubble_latency": 1.0,
         "depth": 1.0,
-        "ell_hop": 8e-5,
+        "ell_beyond": 8e-5,
         "months": 1.0,
         "node_size": 4.0,
     }
@@ -109,7 +109,7 @@ def states() -> dict[str, State]:
         "your-cluster": {
             "latency-without-a-bubble": "counted",
             "depth": list(depth.options)[1],
-            "ell_hop": 80,
+            "ell_beyond": 80,
             "months": 1,
             "node_size": 4,
             "gpus": 640.3,  # rounds

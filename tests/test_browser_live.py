@@ -461,7 +461,7 @@ def test_cluster(browser, homes):
         page.mouse.up()
         settings, _ = check_cluster(page, figure)
         assert settings["beta_beyond"] != figure.defaults()["beta_beyond"]
-        for symbol, text in (("F_peak", "4000"), ("node_size", "72"), ("ell_hop", "0.5")):
+        for symbol, text in (("F_peak", "4000"), ("node_size", "72"), ("ell_beyond", "0.5")):
             field = page.locator(f"[id='fig-your-cluster--{symbol}-number']")
             field.fill(text)
             field.press("Enter")

@@ -104,7 +104,8 @@ def test_what_any_cluster_can_do(seed):
         for name in ("training_flop", "params", "utilization", "step_s", "days", "tokens_per_s"):
             assert told[name] == pytest.approx(summary[name], rel=TOLERANCE), name
         for name in ("next_training_flop", "next_days"):
-            assert told.get(name) == pytest.approx(summary[name], rel=TOLERANCE), name
+            wanted = summary[name]
+            assert told.get(name) == (wanted and pytest.approx(wanted, rel=TOLERANCE)), name
         for name in (
             "n_gpu_used",
             "n_gpu_idle",
@@ -139,6 +140,7 @@ def anything(rng):
     settings["eta"] = float(rng.uniform(0.3, 1))
     settings["node_size"] = int(rng.choice([1, 2, 5, 8, 12, 16, 72, 96, 100]))
     settings["pod_size"] = int(rng.choice([1, 1, 1, 4, 6]))
+    settings["site_size"] = int(rng.choice([1, 1, 1, 6, 16]))
     settings["months"] = float(rng.uniform(0.5, 12))
     settings["zero_bubble_latency"] = int(rng.random() < 0.5)
     settings["depth"] = int(rng.integers(len(DEPTH_LAWS)))
@@ -368,7 +370,12 @@ def test_nanobatches_that_are_rounded_down():
 def test_why_a_sweep_ends():
     """At once, where latency takes longer than the run; at the end of the widths, in a long run."""
     slow = {**preset("H100 SXM"), "ell_kernel": 1e-4, "months": 0.01}
-    long = {**preset("H100 SXM Infinite Network and LL"), "months": 1200, "ell_hop": 1e-9}
+    long = {
+        **preset("H100 SXM Infinite Network and LL"),
+        "months": 1200,
+        "ell_node": 1e-9,
+        "ell_beyond": 1e-9,
+    }
     (none, latency), (most, widths) = in_javascript([slow, long])
     assert none == []
     assert latency["ended"] == "latency"
@@ -460,9 +467,38 @@ def test_custom_gpu():
 
 
 def test_figures_that_sliders_cannot_tell():
-    gpu = replace(GPUS["H100 SXM"], network=(NetworkLevel(8, 9e11, 1e-7), NetworkLevel(None, 1e11)))
-    with pytest.raises(ValueError, match="gpu must have at most three network levels"):
+    gpu = replace(
+        GPUS["H100 SXM"],
+        network=(*(NetworkLevel(2, 9e11) for _ in range(4)), NetworkLevel(None, 1e11)),
+    )
+    with pytest.raises(ValueError, match="gpu must have at most four network levels"):
         figures_of(gpu)
+
+
+def test_several_sites_and_the_latency_of_each_level():
+    """Nodes, pods and sites with a latency each, in Python and in the page."""
+    far = {
+        "site_size": 64,
+        "beta_sites": 5e9,
+        "ell_sites": 2e-3,
+        "ell_node": 1e-7,
+        "ell_beyond": 5e-6,
+    }
+    gpu = custom_gpu(GPUS["H100 SXM"], **far)
+    assert gpu.network == (
+        NetworkLevel(8, 9e11, 1e-7),
+        NetworkLevel(64, 1e11, 5e-6),
+        NetworkLevel(None, 5e9, 2e-3),
+    )
+    assert custom_gpu(GPUS["H100 SXM"], **figures_of(gpu)).network == gpu.network
+    with_pods = {**far, "pod_size": 4, "beta_pod": 3e11, "ell_pod": 2e-6}
+    assert len(custom_gpu(GPUS["H100 SXM"], **with_pods).network) == 4
+    settings = [{**preset("H100 SXM"), **own, "months": 12} for own in (far, with_pods)]
+    answers = in_javascript(settings)
+    for each, (runs, ended) in zip(settings, answers, strict=True):
+        check(each, runs, ended)
+    near = sweep_of(preset("H100 SXM") | {"months": 12})
+    assert all(sweep_of(each).training_flop[-1] < near.training_flop[-1] for each in settings)
 
 
 def test_a_level_of_one_is_none():

@@ -1047,11 +1047,19 @@ function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
  * @returns {Gpu}
  */
 export function makeGpu(f, { fixed, figures }) {
-  const levels = [
-    { size: figures.node_size, beta: figures.beta_node },
-    { size: figures.pod_size, beta: figures.beta_pod },
-    { size: undefined, beta: figures.beta_beyond },
-  ];
+  /** @type {(size: number | undefined, name: string) => Level} */
+  const level = (size, name) => ({
+    size,
+    beta: figures[`beta_${name}`],
+    hop: figures[`ell_${name}`],
+  });
+  const oneSite = figures.site_size === 1;
+  // A level that joins one unit is none.
+  const inner = [
+    level(figures.node_size, "node"),
+    level(figures.pod_size, "pod"),
+    level(figures.site_size, "beyond"),
+  ].filter(({ size }) => size !== 1);
   const useful = f.usefulRate(figures.F_peak, figures.eta);
   return {
     ...fixed,
@@ -1062,10 +1070,7 @@ export function makeGpu(f, { fixed, figures }) {
     beta_L2: figures.beta_L2,
     hbmBytes: figures.C_hbm,
     ell_kernel: figures.ell_kernel,
-    // A level that joins one unit is none.
-    network: levels
-      .filter(({ size }) => size !== 1)
-      .map((level) => ({ ...level, hop: figures.ell_hop })),
+    network: [...inner, level(undefined, oneSite ? "beyond" : "sites")],
   };
 }
 

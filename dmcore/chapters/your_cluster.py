@@ -60,6 +60,7 @@ _OWN = (
     COLUMNS["microbatches"],
     COLUMNS["binding"],
 )
+#: What can be asked for; the axis ends with the runs.
 _COMPUTE = replace(COMPUTE, high=1e37)
 _NAMES = tuple(name for name in COLUMNS if name != "memory_bytes")
 
@@ -133,6 +134,13 @@ def _slider(
     return Slider(symbol, label, low, high, default, unit, per_unit, log=log, whole=whole)
 
 
+def _link(level: str, where: str) -> tuple[Slider, Slider]:
+    return (
+        _slider(f"beta_{level}", f"Bandwidth {where}, both ways", 1e8, 1e15, "GB/s", GB),
+        _slider(f"ell_{level}", f"Latency of a hop {where}", 1e-8, 0.1, "µs", 1e-6),
+    )
+
+
 def _whole(symbol: str, label: str, high: int, default: int, unit: str = "") -> Slider:
     return Slider(symbol, label, 1, high, default, unit, log=True, whole=True)
 
@@ -175,11 +183,12 @@ def _groups() -> dict[str, tuple[Slider | Menu, ...]]:
         ),
         "Change the network": (
             _slider("node_size", "GPUs in a node (1: flat)", 1, 2**14),
-            _slider("beta_node", "Bandwidth in the node, both ways", 1e9, 1e15, "GB/s", GB),
+            *_link("node", "in the node"),
             _slider("pod_size", "Nodes in a pod (1: none)", 1, 64),
-            _slider("beta_pod", "Bandwidth in the pod, both ways", 1e9, 1e15, "GB/s", GB),
-            _slider("beta_beyond", "Bandwidth beyond, both ways", 1e9, 1e15, "GB/s", GB),
-            _slider("ell_hop", "Latency of a hop", 1e-8, 1e-4, "µs", 1e-6),
+            *_link("pod", "in the pod"),
+            *_link("beyond", "beyond"),
+            _slider("site_size", "Pods or nodes in a site (1: one site)", 1, 2**20),
+            *_link("sites", "between sites"),
             _menu(
                 "Latency without a bubble",
                 "zero_bubble_latency",

@@ -200,12 +200,21 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "ell_kernel": "least time of a matrix product, s",
         "node_size": "GPUs in a node; 1 is a flat network",
         "beta_node": "bandwidth of a GPU in its node, both directions, bytes/s",
+        "ell_node": "latency of a hop in a node, s",
         "pod_size": "nodes in a pod; 1 is no such level",
         "beta_pod": "bandwidth of a GPU in its pod, both directions, bytes/s",
-        "beta_beyond": "bandwidth of a GPU beyond, both directions, bytes/s",
-        "ell_hop": "latency of a hop, s",
+        "ell_pod": "latency of a hop in a pod, s",
+        "site_size": "pods, or nodes without pods, in a site; 1 is one site for all",
+        "beta_beyond": "bandwidth of a GPU beyond its pod, both directions, bytes/s",
+        "ell_beyond": "latency of a hop beyond a pod, s",
+        "beta_sites": "bandwidth of a GPU between sites, both directions, bytes/s",
+        "ell_sites": "latency of a hop between sites, s",
     }
 )
+
+
+#: Levels that have a size, by what the size is called: the outermost joins all.
+_SIZED = MappingProxyType({"node": "node", "pod": "pod", "site": "beyond"})
 
 
 @checked
@@ -215,7 +224,7 @@ def figures_of(gpu: GPU) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If the network has more than three levels, or levels of several latencies.
+        If the network has more than four levels.
 
     Examples
     --------
@@ -223,14 +232,12 @@ def figures_of(gpu: GPU) -> dict[str, float]:
     >>> figures_of(get_gpu("GB200 NVL72"))["node_size"]
     72.0
     """
-    *inner, beyond = gpu.network
-    if len(inner) > 2 or len({level.latency_s for level in gpu.network}) > 1:
-        raise ValueError(
-            "gpu must have at most three network levels of one latency, "
-            f"got {len(gpu.network)} of {[level.latency_s for level in gpu.network]!r} s"
-        )
-    levels = [(float(level.size or 1), level.bytes_per_s) for level in inner]
-    node, pod = [*levels, *[(1.0, beyond.bytes_per_s)] * 2][:2]
+    *inner, outermost = gpu.network
+    if len(inner) > 3:
+        raise ValueError(f"gpu must have at most four network levels, got {len(gpu.network)}")
+    missing = replace(outermost, size=1)
+    node, pod, site = [*inner, missing, missing, missing][:3]
+    levels = {"node": node, "pod": pod, "beyond": site, "sites": outermost}
     return {
         "F_peak": gpu.peak_flop_per_s,
         "eta": gpu.efficiency,
@@ -238,12 +245,9 @@ def figures_of(gpu: GPU) -> dict[str, float]:
         "C_hbm": gpu.hbm_bytes,
         "beta_L2": gpu.l2_bytes_per_s,
         "ell_kernel": gpu.matmul_latency_s,
-        "node_size": node[0],
-        "beta_node": node[1],
-        "pod_size": pod[0],
-        "beta_pod": pod[1],
-        "beta_beyond": beyond.bytes_per_s,
-        "ell_hop": beyond.latency_s,
+        **{f"{name}_size": float(levels[level].size or 1) for name, level in _SIZED.items()},
+        **{f"beta_{name}": level.bytes_per_s for name, level in levels.items()},
+        **{f"ell_{name}": level.latency_s for name, level in levels.items()},
     }
 
 
@@ -293,13 +297,17 @@ def custom_gpu(base: GPU, /, **figures: float) -> GPU:
         check_scalar(name, figures[name], finite=False, zero=name.startswith("ell"))
     if all(known[name] == value for name, value in figures.items()):
         return base
-    for size in ("node_size", "pod_size"):
-        whole_number(size, figures.get(size, 1))
     values = {**known, **figures}
-    hop = values["ell_hop"]
-    inner = (
-        NetworkLevel(int(values[f"{level}_size"]), values[f"beta_{level}"], hop)
-        for level in ("node", "pod")
+    for size in _SIZED:
+        whole_number(f"{size}_size", values[f"{size}_size"])
+    levels = [
+        (int(values[f"{size}_size"]), values[f"beta_{level}"], values[f"ell_{level}"])
+        for size, level in _SIZED.items()
+    ]
+    outermost = "beyond" if values["site_size"] == 1 else "sites"
+    network = (
+        *(NetworkLevel(*level) for level in levels if level[0] != 1),
+        NetworkLevel(None, values[f"beta_{outermost}"], values[f"ell_{outermost}"]),
     )
     return replace(
         base,
@@ -310,8 +318,5 @@ def custom_gpu(base: GPU, /, **figures: float) -> GPU:
         hbm_bytes=values["C_hbm"],
         l2_bytes_per_s=values["beta_L2"],
         matmul_latency_s=values["ell_kernel"],
-        network=(
-            *(level for level in inner if level.size != 1),
-            NetworkLevel(None, values["beta_beyond"], hop),
-        ),
+        network=network,
     )

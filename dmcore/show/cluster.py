@@ -6,6 +6,7 @@ formula from here, made from the expression that the simulator evaluates, so tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -326,7 +327,9 @@ class ClusterFigure:
         start = self.start
         if runs is not None:
             start = replace(start, runs={start.default(): runs})
-        return start.still()
+        flop = map(float, start.runs[start.default()].columns[start.x_column])
+        decade = math.ceil(math.log10(max(flop, default=10 * start.x.low)) - 1e-9)
+        return replace(start, x=replace(start.x, high=10.0**decade)).still()
 
     def spec(self) -> dict[str, Any]:
         """The figure as data for the page's script."""

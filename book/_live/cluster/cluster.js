@@ -60,7 +60,7 @@ export function cluster(spec, frame) {
       ...Object.fromEntries(controls.menus.map((menu) => [menu.key, controls.chosen(menu)])),
       ...Object.fromEntries(controls.sliders.map(({ symbol }) => [symbol, values[symbol]])),
     });
-  const view = runsView(spec, frame, { current: () => series, settings });
+  const view = runsView(spec, frame, { current: () => series, settings, fits: true });
   const progress = element("p", { class: "dm-progress" });
   frame.stage.append(progress);
 

@@ -47,6 +47,12 @@ export class Axes {
     this.titles = { x: svg.append("text"), y: svg.append("text") };
   }
 
+  /** @param {Range} x */
+  setX(x) {
+    this.x = x;
+    this.scales.x.domain([x.low, x.high]);
+  }
+
   /**
    * Draw the axes in a picture of this size, which sets the frame and the scales.
    * @param {number} width

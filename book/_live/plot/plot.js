@@ -76,6 +76,17 @@ export class Plot {
     this.svg.attr("aria-label", words);
   }
 
+  /**
+   * Let the x axis end there; the scene is to be drawn anew.
+   * @param {number} high
+   */
+  endX(high) {
+    if (high === this.x.high) return;
+    this.x = { ...this.x, high };
+    this.axes.setX(this.x);
+    this.layout();
+  }
+
   /** Take the width that there is, and draw the axes. */
   layout() {
     this.width = this.box.clientWidth || 576;

@@ -23,9 +23,10 @@ import { story } from "./story.js";
  * as pairs of name and value.
  * @param {RunsSpec} spec
  * @param {Frame} frame
- * @param {{current: () => Series, settings: () => [string, Value][]}} of
+ * With `fits` the x axis ends with the decade of the last run, and not with the range that can be asked for.
+ * @param {{current: () => Series, settings: () => [string, Value][], fits?: boolean}} of
  */
-export function runsView(spec, frame, { current, settings }) {
+export function runsView(spec, frame, { current, settings, fits = false }) {
   const { columns, facts, mix } = spec;
   const x = inUnit(spec.x);
   const y = inUnit(spec.y);
@@ -98,7 +99,7 @@ export function runsView(spec, frame, { current, settings }) {
   /** @param {Share} share */
   function report(share) {
     const series = current();
-    const row = share === undefined ? -1 : nearest(series, atShare(x, share));
+    const row = share === undefined ? -1 : nearest(series, atShare(plot.x, share));
     if (row < 0) {
       frame.reading("");
       return;
@@ -112,7 +113,7 @@ export function runsView(spec, frame, { current, settings }) {
   }
   /** @param {number} share */
   function pick(share) {
-    wanted = shown(current(), xColumn)[nearest(current(), atShare(x, share))] ?? wanted;
+    wanted = shown(current(), xColumn)[nearest(current(), atShare(plot.x, share))] ?? wanted;
     frame.changed();
   }
   plot.followPointer(report, pick);
@@ -168,6 +169,12 @@ export function runsView(spec, frame, { current, settings }) {
       const series = current();
       const [xs, ys] = [shown(series, xColumn), shown(series, yColumn)];
       const row = nearest(series, wanted);
+      if (fits) {
+        const last = Math.max(10 * x.low, ...lines.flatMap((line) => line.xs));
+        const high = 10 ** Math.ceil(Math.log10(last) - 1e-9);
+        plot.endX(high);
+        stacked?.plot.endX(high);
+      }
       const marks = xs.map((at, index) => ({ x: at, y: ys[index], color, size: 2.2 }));
       plot.draw({ lines, bands: [], marks });
       const at = row < 0 ? undefined : xs[row];
