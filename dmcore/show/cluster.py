@@ -271,7 +271,7 @@ class ClusterFigure:
     ----------
     groups : mapping of str to tuple of Slider or Menu
         Controls under a heading each; those of the first are open. Together they set every symbol of
-        :data:`~dmcore.hardware.variants.FIGURES` and :data:`SETTINGS`.
+        :data:`~dmcore.hardware.variants.FIGURES` and :data:`~dmcore.show.settings.SETTINGS`.
     start : GridFigure
         How the runs are shown, and those of the controls' defaults, as its only combination.
     own, own_compute : Slider
@@ -319,7 +319,7 @@ class ClusterFigure:
         return values
 
     def runs(self, settings: Mapping[str, float]) -> Runs:
-        """The runs of other settings, which :func:`sweep_of` simulates."""
+        """The runs of other settings, which :func:`~dmcore.show.settings.sweep_of` simulates."""
         return runs_of(sweep_of(settings), (column.name for column in self.start.columns))
 
     def still(self, runs: Runs | None = None) -> SvgFigure:

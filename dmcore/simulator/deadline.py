@@ -142,7 +142,7 @@ def utilizations_at_deadline(
 
     found: list[float | None] = []
     for factors in sets:
-        sizes = cluster_sizes(model, {*factors, *odd_parts(gpu)})
+        sizes = cluster_sizes(model, (*factors, *odd_parts(gpu)))
         tried = (at_deadline(sizes, too_long) for too_long in (*TOO_LONG, math.inf))
         found.append(next(share for share in tried if share != math.inf))
     return found

@@ -20,7 +20,7 @@ order, so that it hangs on neither the order in which they are tried nor the pro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -53,6 +53,8 @@ __all__ = [
     "NothingFitsError",
     "best_parallelism",
     "candidates",
+    "cluster_sizes",
+    "odd_parts",
     "smallest_cluster",
 ]
 
@@ -192,7 +194,8 @@ def smallest_cluster(
 ) -> TrainingStep:
     """The best step of the smallest cluster on which a run ends in time.
 
-    Clusters have experts * 2**i GPUs, or fill nodes of another size: see :func:`odd_parts`. The smallest
+    Clusters have experts * 2**i GPUs, or fill nodes of another size: see
+    :func:`odd_parts`. The smallest
     that is tried would end in time at the useful FLOP/s; larger ones follow until the run ends in time,
     or none can be used well enough.
 
@@ -259,6 +262,7 @@ def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float)
             yield n_gpu
 
 
+@checked
 def odd_parts(gpu: GPU) -> tuple[int, ...]:
     """Odd numbers m for which clusters of m 2**i GPUs fill the levels of a network: 1, and of nodes of 72 9.
 
@@ -276,7 +280,8 @@ def odd_parts(gpu: GPU) -> tuple[int, ...]:
     return tuple(sorted(set(parts)))
 
 
-def cluster_sizes(model: Model, factors: Iterable[int]) -> list[int]:
+@checked
+def cluster_sizes(model: Model, factors: tuple[int, ...]) -> list[int]:
     """Sizes E m 2**i that may divide a model, with m one of the factors, in ascending order.
 
     Examples
@@ -284,6 +289,8 @@ def cluster_sizes(model: Model, factors: Iterable[int]) -> list[int]:
     >>> cluster_sizes(Model(1, 2, 1, 3, seq_len=4), (1, 9))
     [1, 2, 4, 8, 9, 16, 18]
     """
+    for factor in factors:
+        check_positive_integer("factors", factor)
     most = model.d_model * model.d_ff * model.batch_tokens
     doublings = range(max(1, (most // model.experts).bit_length()))
     sizes = {model.experts * m * 2**i for m in factors for i in doublings}
