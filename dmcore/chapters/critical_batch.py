@@ -53,42 +53,42 @@ def tradeoff() -> SvgFigure:
         return finish()
 
 
-def two_microbatches(stages: int = 3, slots: int = 12) -> SvgFigure:
+def two_microbatches(stages: int = 3, passes: int = 12) -> SvgFigure:
     """What each stage of a pipeline does over time, with one and with two microbatches to a stage."""
     alt = (
-        f"A pipeline of {stages} stages over time. A microbatch computes for one slot, then travels "
-        f"for one. With {stages} microbatches each stage computes in every other slot and waits in "
+        f"A pipeline of {stages} stages over time. A microbatch computes for one pass, then travels "
+        f"for as long. With {stages} microbatches each stage computes in every other pass and waits in "
         f"between. With {stages * model.MICROBATCHES_PER_STAGE} it computes in all of them."
     )
     with panels(alt, 2, height=4.0, sharex=True) as (rows, finish):
         for axes, per_stage in zip(rows, (1, model.MICROBATCHES_PER_STAGE), strict=True):
-            _draw_stages(axes, stages, slots, per_stage)
-        rows[0].set_title(f"{stages} microbatches: every other slot is lost", loc="left")
+            _draw_stages(axes, stages, passes, per_stage)
+        rows[0].set_title(f"{stages} microbatches: every other pass is lost", loc="left")
         count = stages * model.MICROBATCHES_PER_STAGE
-        rows[1].set_title(f"{count} microbatches: no slot is lost", loc="left")
-        rows[1].set_xlabel("time (slots)")
+        rows[1].set_title(f"{count} microbatches: no pass is lost", loc="left")
+        rows[1].set_xlabel("time (passes)")
         return finish()
 
 
-def _draw_stages(axes: Axes, stages: int, slots: int, per_stage: int) -> None:
-    """Fill the slots in which a stage computes; the number is the microbatch.
+def _draw_stages(axes: Axes, stages: int, passes: int, per_stage: int) -> None:
+    """Fill the passes in which a stage computes; the number is the microbatch.
 
-    The last stage hands over to the first one, which holds the next layers (interleaving). So in slot
-    k a stage computes if one of its microbatches set out in a slot of the same parity.
+    The last stage hands over to the first one, which holds the next layers (interleaving). So in pass
+    k a stage computes if one of its microbatches set out in a pass of the same parity.
     """
-    for slot in range(slots):
-        late = slot % 2
+    for k in range(passes):
+        late = k % 2
         for stage in range(stages):
             if late >= per_stage:
                 continue
-            number = (stage - slot // 2) % stages + late * stages
+            number = (stage - k // 2) % stages + late * stages
             color = COLORS[late]
-            axes.barh(stage, 0.94, left=slot + 0.03, height=0.8, color=color, alpha=0.3)
-            axes.text(slot + 0.5, stage, f"{number + 1}", ha="center", va="center", color=INK)
+            axes.barh(stage, 0.94, left=k + 0.03, height=0.8, color=color, alpha=0.3)
+            axes.text(k + 0.5, stage, f"{number + 1}", ha="center", va="center", color=INK)
     axes.set_yticks(range(stages), [f"stage {stage + 1}" for stage in range(stages)])
     axes.invert_yaxis()
-    axes.set_xlim(0, slots)
-    axes.set_xticks(range(0, slots + 1, 2))
+    axes.set_xlim(0, passes)
+    axes.set_xticks(range(0, passes + 1, 2))
     axes.grid(False)
 
 

@@ -44,7 +44,7 @@ _GPUS = Axis("GPUs", 1, 1e14, "", log=True)
 def needed_and_fed(gpu: str = "H100 SXM") -> SvgFigure:
     """GPUs that a three-month run needs and GPUs that it can keep busy, against its compute (FLOP).
 
-    With constant batch and depth. Documented runs stand on the line of what they would need.
+    With constant batch and depth. Known runs, hollow if estimated, stand on the line of what they need.
     """
     critical, limit = model.critical_compute(gpu), model.latency_limit()
     flop = np.geomspace(_RUN.low, _RUN.high, 120) / FLOP
@@ -59,7 +59,7 @@ def needed_and_fed(gpu: str = "H100 SXM") -> SvgFigure:
     alt = (
         f"{gpu}s that a three-month run needs, and that it can keep busy, against its compute. The "
         f"lines meet at {readable(critical, 2)} FLOP and {readable(meeting, 2)} GPUs. Beyond, a part "
-        f"of the GPUs waits. From {readable(limit, 2)} FLOP on no run ends in time. Documented runs "
+        f"of the GPUs waits. From {readable(limit, 2)} FLOP on no run ends in time. Known runs "
         f"are far to the left: {told} FLOP."
     )
     with canvas(alt, _RUN, _GPUS, height=4.2) as (axes, finish):
@@ -81,7 +81,9 @@ def needed_and_fed(gpu: str = "H100 SXM") -> SvgFigure:
             label_line(axes, [value, value], heights, readable(value, 2), color, rotation=90)
         for run in training_runs.TRAINING_RUNS.values():
             (gpus,) = _cluster(model.nodes_needed(), gpu, np.array([run.flop]))
-            axes.plot([run.flop], [gpus], "o", color=COLORS[0], markersize=4)
+            filling = "none" if run.estimated else COLORS[0]
+            style = {"markerfacecolor": filling, "markeredgecolor": COLORS[0]}
+            axes.plot([run.flop], [gpus], "o", markersize=4, **style)
             label_point(axes, run.flop, gpus, run.name.removesuffix(" 405B"), INK)
         return finish()
 

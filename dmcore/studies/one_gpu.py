@@ -100,7 +100,7 @@ class Boundary:
 def boundaries(
     gpu: GPU | str, d1: float, d2: float, tokens: float, weight_gradient: bool = False
 ) -> tuple[Boundary, ...]:
-    """Tiles and bytes at each of the three boundaries, from the main memory inwards.
+    """Tiles and bytes at each boundary, from the main memory inwards, and among SMs that read one another.
 
     Examples
     --------
@@ -108,6 +108,7 @@ def boundaries(
     ...     print(f"{each.name}: {each.rows:.2f} rows of tiles, {each.moved / 1e6:.0f} MB")
     HBM to L2: 2.00 rows of tiles, 176 MB
     L2 to SMs: 2.45 rows of tiles, 187 MB
+    among SMs: 26.13 rows of tiles, 641 MB
     SM to registers: 52.26 rows of tiles, 1441 MB
     """
     gpu = get_gpu(gpu)
@@ -120,8 +121,11 @@ def boundaries(
     capacities = {
         "HBM to L2": (values["C_L2"], model.hbm_bytes(weight_gradient)),
         "L2 to SMs": (sms, model.l2_bytes(weight_gradient, joined)),
+        "among SMs": (values["C_SM"], model.among_sms_bytes(weight_gradient, joined)),
         "SM to registers": (values["C_reg"], model.register_bytes(weight_gradient)),
     }
+    if not joined:
+        del capacities["among SMs"]
     return tuple(
         Boundary(
             name,

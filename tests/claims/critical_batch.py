@@ -93,7 +93,7 @@ CLAIMS = (
         lambda: f"{between(PALM, LLAMA):.2f}",
     ),
     Claim(
-        "The 16 million tokens make 4 × 3,388 = {} parts.",
+        "The 16 million tokens make 16,000,000/(2 × 590.4) = {} parts.",
         lambda: f"{values.parts_of_batch(tokens=16e6):,.0f}",
     ),
     Claim(

@@ -197,8 +197,9 @@ CLAIMS = (
         holds=lambda: _last(aspect_ratio=16) == _last(),
     ),
     Claim(
-        "Both are within the range that the choice of cluster sizes gives",
-        holds=lambda: _end(aspect_ratio=16) < values.end_range()[1],
+        "The {} lies within the range that the choice of cluster sizes gives",
+        lambda: values.shown(_end(aspect_ratio=16)),
+        holds=lambda: values.end_range()[0] < _end(aspect_ratio=16) < values.end_range()[1],
     ),
     Claim(
         "the place of the first limit is four to nine times higher if the simulation is read",
