@@ -499,7 +499,7 @@ def test_cluster_of_other_runs(browser, homes):
         for key, option in (
             ("gpu", "H100 SXM Infinite Network and LL"),
             ("model", "sparse"),
-            ("batch-grows", "constant, 4 Mi tokens"),
+            ("batch-grows", "constant, 4.2 million tokens"),
         ):
             page.locator(f"[id='fig-your-cluster--{key}']").select_option(option)
         settings, _ = check_cluster(page, figure)
@@ -735,7 +735,7 @@ def test_sweeps_to_pick(browser, homes, kind):
         root.locator(".dm-running svg").first.wait_for()
         for gpu, words, length, months in (
             ("H100 SXM", "as compute to the 1/6", "3 months", 3),
-            ("A100 SXM", "constant, 4 Mi tokens", "2 years", 24),
+            ("A100 SXM", "constant, 4.2 million tokens", "2 years", 24),
         ):
             for key, option in (
                 ("gpu", gpu),

@@ -27,7 +27,7 @@ from dmcore.studies.scenarios import SCENARIOS, headline_table
 H100 = GPUS["H100 SXM"]
 NAMES = (
     "as it is",
-    "batch of 4 Mi tokens",
+    "constant batch",
     "1 year",
     "HBM × 10",
     "network × 10",
@@ -162,7 +162,7 @@ def test_what_is_infinite_or_unfinished_says_so(table) -> None:
 def test_table_is_ranked_by_single_changes(table) -> None:
     ranked = [one.change.name for one in table.ranked()]
     assert ranked[:2] in (["1 year", "infinite network"], ["infinite network", "1 year"])
-    assert ranked[-1] == "batch of 4 Mi tokens"
+    assert ranked[-1] == "constant batch"
     assert not {"as it is", "network, latency by 10"} & set(ranked)
 
 
@@ -196,6 +196,6 @@ def test_pictures_say_their_numbers(table) -> None:
     assert "network × 10 +1.1 (+4.3)" in waste.alt
     assert "infinite network +1.2 (infinite)" in waste.alt
     assert "latency ÷ 10 +2.3 (+2.1)" in end.alt
-    assert "The other 3 move neither" in end.alt
+    assert "3 more move neither" in end.alt
     assert "192 layers, DeepSeek" in end.svg
     assert "≥ 7.1 and 16.1" in end.svg

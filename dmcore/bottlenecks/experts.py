@@ -133,6 +133,13 @@ def latency_macs_fixed() -> sp.Expr:
     return limit
 
 
+def _with_root(expr: sp.Expr, under: sp.Expr, power: int = 2) -> sp.Expr:
+    """The expression as the page shows it: a factor times one root, which SymPy would take apart."""
+    root = sp.Pow(under, sp.Rational(1, power), evaluate=False)
+    factor = sp.simplify(expr / under ** sp.Rational(1, power))
+    return root if factor == 1 else sp.Mul(factor, root, evaluate=False)
+
+
 @cache
 def derivation() -> Derivation:
     """The steps from experts to two limits that do not know how many there are.
@@ -143,15 +150,21 @@ def derivation() -> Derivation:
     Eq(b, sqrt(E)*b_dense)  [assumed by the paper]
     """
     busy, lasts = largest_cluster_of_compute, least_run_time_of_compute
+    tokens = sp.Eq(D, _with_root(training_tokens(), E * T * r / 3))
+    width = sp.Eq(d, _with_root(model_width(), T / (192 * r * E * L**2), 4))
+    fed = sp.Le(N, _with_root(busy(), T / (3 * E * r)), evaluate=False)
+    long = sp.Ge(t, _with_root(lasts(), E * T * r / 3), evaluate=False)
     gone = "the experts cancel, the layers stay"
     return Derivation(
         "The limits of sparse models",
         (
-            Step.of("eq-expert-tokens", D, training_tokens, "r tokens for each parameter"),
-            Step.of("eq-expert-width", d, model_width, "compute and depth are given"),
+            Step(
+                "eq-expert-tokens", tokens, "r tokens for each parameter", made_by=training_tokens
+            ),
+            Step("eq-expert-width", width, "compute and depth are given", made_by=model_width),
             Step.of("eq-expert-cluster", N, largest_cluster, "a share for each expert", sp.Le),
-            Step.of("eq-expert-cluster-compute", N, busy, "narrower matrices", sp.Le),
-            Step.of("eq-expert-run-time", t, lasts, "more tokens", sp.Ge),
+            Step("eq-expert-cluster-compute", fed, "narrower matrices", made_by=busy),
+            Step("eq-expert-run-time", long, "more tokens", made_by=lasts),
             Step.of("eq-expert-batch", b, batch, "assumed by the paper"),
             Step.of("eq-expert-critical", T, critical_macs_fixed, gone, sp.Le),
             Step.of("eq-expert-latency", T, latency_macs_fixed, gone, sp.Le),

@@ -39,8 +39,8 @@ def responses() -> SvgFigure:
     alt = (
         "Change of the compute at which GPUs start to wait, in powers of ten, against the factor by "
         f"which one assumption is better. In the simulator, at a tenth and at ten times: {told}. "
-        "Duration and batch follow the straight lines of the closed form; network, memory and latency "
-        "do so only where they are worse than today."
+        "Duration and batch follow the straight lines of the closed form; network and memory come close "
+        "to theirs only where they are worse than today."
     )
     colors = dict(zip((name for group in groups for name in group), COLORS, strict=False))
     with panels(alt, 2, height=6.4, sharex=True) as (rows, finish):
@@ -54,6 +54,8 @@ def responses() -> SvgFigure:
                 if power and name != "batch":
                     axes.plot(ends, power * np.log10(ends), "--", color=colors[name], linewidth=1.2)
                 label_line(axes, found.factors, gains, name, colors[name])
+        rows[0].set_title("The machine", loc="left")
+        rows[1].set_title("The run", loc="left")
         rows[0].set_xlabel("")
         return finish()
 

@@ -67,7 +67,7 @@ def across_years() -> SvgFigure:
         + "."
     )
     y = Axis("training compute", 1e17, 1e33, "FLOP", log=True)
-    with canvas(alt, Axis("year", 2009, 2028.5), y, height=5.2) as (axes, finish):
+    with canvas(alt, Axis("year", 2009, 2029.5), y, height=5.2) as (axes, finish):
         axes.set_xticks([2010, 2015, 2020, 2025])
         years = np.array([model.ALEXNET.year, model.LAST_RUN.year, 2027.0])
         largest = [model.largest_run_in(year) for year in years]
@@ -81,15 +81,43 @@ def across_years() -> SvgFigure:
             label_point(axes, run.year, run.flop, run.name.removesuffix(" 405B"), COLORS[0])
         limit = limits.latency_limit()
         axes.axhline(limit, color=LIMITS["latency"], linestyle="--", linewidth=1.2)
-        label_line(axes, [2009, 2028], [limit, limit], "latency limit", LIMITS["latency"])
+        label_line(axes, [2009, 2029], [limit, limit], "latency limit", LIMITS["latency"])
         for name, span in spans.items():
             tpu = name.startswith("TPU")  # drawn to the right of the others of its year
             year, color = GENERATIONS[name].year + 0.45 * tpu, COLORS[2 if tpu else 1]
             axes.plot([year, year], span.span, color=color, linewidth=6, solid_capstyle="round")
             closed = GENERATIONS[name].critical_flop
             axes.plot([year], [closed], "o", color=INK, markersize=5, fillstyle="none")
-            label_point(axes, year, float(np.sqrt(np.prod(span.span))), _short(name), color)
+            middle = float(np.sqrt(np.prod(span.span)))
+            if name in _BESIDE:
+                _name_beside(axes, (year, middle), name, color)
+            else:
+                label_point(axes, year, middle, _short(name), color)
         return finish()
+
+
+#: Where the names of the crowded years stand: year, FLOP; at the side they are in the order of their bars.
+_BESIDE = {
+    "H100 SXM": (2022.0, 5e27),
+    "H200 SXM": (2022.9, 2.5e30),
+    "TPU v5p": (2026.0, 7e30),
+    "GB200 NVL72": (2026.0, 1.3e30),
+    "TPU v6e": (2026.0, 2.2e29),
+    "B200 HGX": (2026.0, 2.3e28),
+}
+
+
+def _name_beside(axes: Axes, bar: tuple[float, float], name: str, color: str) -> None:
+    """Name a bar away from the others, with a thin line to it."""
+    axes.annotate(
+        _short(name),
+        bar,
+        _BESIDE[name],
+        color=color,
+        ha="left" if _BESIDE[name][0] > bar[0] + 1 else "center",
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.8},
+    )
 
 
 def where_figures_are_from() -> SvgFigure:

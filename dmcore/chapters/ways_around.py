@@ -73,7 +73,7 @@ def _ranked(table: ScenarioTable, picture: str) -> SvgFigure:
         f"brackets what {limit} moves: {told}."
     )
     if still:
-        alt += f" The other {still} move neither."
+        alt += f" {still} more move neither."
     rows = [*enumerate(single), *enumerate(joint, start=len(single) + 2)]
     bottom = len(single) + len(joint) + 2
     x = Axis("change", _LOW, _HIGH, "powers of ten")
@@ -88,7 +88,7 @@ def _ranked(table: ScenarioTable, picture: str) -> SvgFigure:
         axes.tick_params(axis="y", length=0)
         for tick, (_, one) in zip(axes.get_yticklabels(), rows, strict=True):
             tick.set_color(_KIND_COLORS[one.change.kind])
-        others = f"{still} others: none" if still else ""
+        others = f"{still} more: no change" if still else ""
         for row, text in (
             (-1, "one change"),
             (len(single), others),

@@ -283,7 +283,7 @@ def _batch_laws() -> tuple[BatchLaw, ...]:
         ),
         BatchLaw(
             "none",
-            "constant, 4 Mi tokens",
+            "constant, 4.2 million tokens",
             CONSTANT_BATCH_TOKENS / S,
             "whole sequences down",
             label="constant",

@@ -227,6 +227,10 @@ def table_of_ends(sweeps: Mapping[str, Sweep]) -> Table:
         whole, paper, last = ("–" if flop is None else readable(flop, 2) for flop in figures)
         span = "–" if end.flop is None else " to ".join(readable(flop, 2) for flop in end.span)
         rows.append((label, whole, span, paper, last))
-    return Table(
-        rows, head, "Where linear scaling ends: at the deadline, and as the paper reads it."
+    caption = (
+        "Where linear scaling ends. At the deadline: runs on a cluster that would take exactly the time "
+        "allowed. With other clusters: the range of that end over other sets of cluster sizes. First run "
+        "below: the first run under 80 % of the useful rate on the smallest cluster of 2ⁱ GPUs that is "
+        "fast enough, as the paper reads it. Last run: the largest that any cluster ends in time."
     )
+    return Table(rows, head, caption)

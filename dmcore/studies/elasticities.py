@@ -90,7 +90,8 @@ class ElasticityTable:
             f"| ${latex(self.critical[name])}$ | ${latex(self.latency[name])}$ |"
             for name in self.critical
         ]
-        return "\n".join([head, "|---|---|---|---|", *rows])
+        caption = "*The elasticity of both limits in each assumption, for any α.*"
+        return "\n".join([head, "|---|---|---|---|", *rows, "", caption])
 
 
 @cache
@@ -317,7 +318,13 @@ def table_of_responses(responses: Sequence[Response]) -> Table:
     1
     """
     factors = (0.1, 0.5, 2.0, 10.0)
-    head = ("", "power", *(f"× {factor:g}" for factor in factors), "power below 1", "above 1")
+    head = (
+        "assumption",
+        "power",
+        *(f"× {factor:g}" for factor in factors),
+        "power below 1",
+        "above 1",
+    )
     rows = [
         (
             one.lever,
@@ -329,7 +336,10 @@ def table_of_responses(responses: Sequence[Response]) -> Table:
         for one in responses
     ]
     return Table(
-        rows, head, "How far the end of linear scaling moves, in powers of ten, and the mean power"
+        rows,
+        head,
+        "How far the end of linear scaling moves if an assumption is better by a factor, in powers of ten. "
+        "First the power of the closed form, last the mean powers of the simulator below and above 1.",
     )
 
 

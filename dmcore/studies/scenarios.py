@@ -63,7 +63,7 @@ SCENARIOS: Mapping[str, Change] = MappingProxyType(
         for one in (
             BASELINE,
             Change(
-                "batch of 4 Mi tokens",
+                "constant batch",
                 "A batch that never grows: the least one can hope for.",
                 batch="none",
             ),

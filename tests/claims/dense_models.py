@@ -8,7 +8,7 @@ from claims import values
 from claims.ledger import Claim
 
 import dmcore
-from dmcore.models.laws import effective_alpha
+from dmcore.models.laws import CONSTANT_BATCH_TOKENS, effective_alpha
 from dmcore.simulator.search import best_parallelism
 from dmcore.studies.change import BASELINE, Change, own_laws
 
@@ -89,10 +89,12 @@ CLAIMS = (
         fixed(lambda: h100().training_flop[-1] / h100().training_flop[0] / 1e6, 1),
     ),
     Claim(
-        "Tensor parallelism grows about a thousandfold and data parallelism from {} to {}, while the "
-        "smallest and the largest run both use {} pipeline stages.",
+        "Tensor parallelism grows about a thousandfold and data parallelism from {} to {}. The number of "
+        "pipeline stages has no such trend: it goes up to {} in between, but the smallest and the largest "
+        "run both have {}.",
         lambda: f"{grows('data_parallel')[0]:,}",
         lambda: f"{grows('data_parallel')[1]:,}",
+        lambda: f"{int(h100().pipeline_parallel.max()):,}",
         lambda: f"{grows('pipeline_parallel')[0]}",
         holds=lambda: (
             grows("pipeline_parallel")[0] == grows("pipeline_parallel")[1]
@@ -107,6 +109,19 @@ CLAIMS = (
         "So a replica that started with {} million tokens ends with {}",
         lambda: f"{replica_tokens(0) / 1e6:.1f}",
         lambda: f"{replica_tokens(-1):,}",
+    ),
+    Claim(
+        "so the upper edge is the number of GPUs: {} on the left and {} billion on the right",
+        lambda: f"{grows('n_gpu')[0]:,}",
+        lambda: f"{grows('n_gpu')[1] / 1e9:.0f}",
+    ),
+    Claim(
+        "but it lets runs go on, wastefully, for two more powers of ten",
+        holds=lambda: (
+            30
+            < values.sweep(HYPOTHESES["low latency"]).training_flop[-1] / h100().training_flop[-1]
+            < 300
+        ),
     ),
     Claim(
         "with the powers {} and {}, and $\\alpha$ is the difference, {}.",
@@ -202,10 +217,10 @@ CLAIMS = (
         holds=lambda: gain("both") > 10 * gain("low latency") * gain("flat"),
     ),
     Claim(
-        "With latencies a tenth of today's, linear scaling then stops at {} FLOP",
+        "With latencies a tenth of the H100's, linear scaling then stops at {} FLOP",
         lambda: values.shown(values.end(HYPOTHESES["infinite"])),
     ),
-    Claim("A better network and a lower latency multiply", holds=lambda: gain("both") > 100),
+    Claim("a better network and a lower latency multiply", holds=lambda: gain("both") > 100),
     Claim(
         "Even an infinite network ends.", holds=lambda: values.end(HYPOTHESES["infinite"]) < 1e33
     ),
@@ -222,6 +237,11 @@ CLAIMS = (
     Claim(
         "The closed form even puts the A100 ahead",
         holds=lambda: values.critical_compute("A100 SXM") > values.critical_compute("H100 SXM"),
+    ),
+    Claim(
+        "if the batch stays at {} million tokens, which is what the simulator gives a run of 3 × 10²³ FLOP",
+        lambda: f"{CONSTANT_BATCH_TOKENS / 1e6:.1f}",
+        holds=lambda: abs(values.batch_of_law("default", 3e23) / CONSTANT_BATCH_TOKENS - 1) < 1e-9,
     ),
     Claim("where this model says {} %.", lambda: f"{100 * h100().utilization[2]:.0f}"),
     Claim(

@@ -93,6 +93,17 @@ CLAIMS = (
         ),
     ),
     Claim(
+        "matrices are {} by {} channels, the geometric mean of which is {}",
+        lambda: f"{laws.GPT3_WIDTH:,}",
+        lambda: f"{laws.FF_RATIO * laws.GPT3_WIDTH:,}",
+        lambda: f"{(laws.FF_RATIO * laws.GPT3_WIDTH**2) ** 0.5:,.0f}",
+    ),
+    Claim(
+        "which starts from 2^22 or {} million tokens at 3 × 10²³ FLOP",
+        lambda: f"{values.batch_of_law('default', 3e23) / 1e6:.1f}",
+        holds=lambda: abs(values.batch_of_law("default", 3e23) / 2**22 - 1) < 1e-9,
+    ),
+    Claim(
         "As powers of compute, width and experts grow with {}, the depth with {}, the active parameters "
         "with {} and all parameters, and with them the tokens, with {}.",
         *(fixed(lambda name=name: power(name), 4) for name in ("width", "depth", "active", "all")),

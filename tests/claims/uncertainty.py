@@ -8,7 +8,9 @@ import numpy as np
 from claims import values
 from claims.ledger import Claim
 
+from dmcore.bottlenecks import critical_batch
 from dmcore.evidence.training_runs import LARGEST_ESTIMATE
+from dmcore.models.laws import effective_alpha
 from dmcore.studies import uncertainty
 
 DRAWS = 200_000
@@ -75,8 +77,21 @@ CLAIMS = (
         lambda: values.shown(ends("latency").high),
     ),
     Claim(
-        "Seven and eight powers of ten are more than a wide interval",
+        "An interval of seven or eight powers of ten is an admission",
         holds=lambda: [round(ends(limit).decades) for limit in uncertainty.LIMITS] == [7, 8],
+    ),
+    Claim(
+        "The batch grows with the power 0.47 of the tokens, which is the power {} of compute, while the "
+        "depth of the paper's simulated models grows with the power {}. So the measurements say that "
+        "$\\alpha$ is about {}.",
+        lambda: f"{float(effective_alpha(critical_batch.measured_law()).alpha_b):.3f}",
+        lambda: f"{float(effective_alpha().alpha_L):.3f}",
+        lambda: f"{values.alpha_of_law('tokens'):.2f}",
+    ),
+    Claim(
+        "at equal parameters a layer keeps half as many nodes busy, as if the batch were half, and the "
+        "chain of products that latency counts is 9/4 as long.",
+        holds=lambda: abs(values.chain_us(1) / values.chain_us() - 9 / 4) < 1e-9,
     ),
     Claim(
         "the median of the critical compute lies anywhere between {} and {} FLOP",

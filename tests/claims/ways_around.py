@@ -13,7 +13,7 @@ import dmcore
 from dmcore.hardware.variants import faster_memory, faster_network, lower_latency
 from dmcore.models.laws import SIMULATOR_YEAR_S, effective_alpha
 from dmcore.studies import shape
-from dmcore.studies.change import WIDTHS, Outcome, own_laws
+from dmcore.studies.change import WIDTHS, Change, Outcome, own_laws
 from dmcore.studies.scenarios import ScenarioTable, headline_table
 
 H100 = dmcore.GPUS["H100 SXM"]
@@ -84,7 +84,46 @@ def shallow():
     return table()["96 layers always"].run_at_end()
 
 
+LAWS = ("none", "default", "deepseek")
+
+
+def own_critical(law: str) -> float:
+    """Critical compute with a batch law's own batch, depth and anchor, FLOP."""
+    return Change("", batch=law).critical_flop("H100 SXM")
+
+
+def deepseek_batch() -> float:
+    """DeepSeek's batch at 3 * 10^23 FLOP over 4 million tokens."""
+    return own_laws("deepseek")["reference_batch_tokens"] / 4e6
+
+
+def deepseek_power() -> float:
+    return 2 / (1 - 2 * values.alpha_of_law("deepseek"))
+
+
 CLAIMS = (
+    Claim(
+        "and found {} FLOP for the constant batch, {} for the sixth root and {} for DeepSeek's.",
+        *(
+            lambda law=law: values.shown(values.critical_compute(alpha=values.alpha_of_law(law)))
+            for law in LAWS
+        ),
+    ),
+    Claim(
+        "with the {} layers of the depth law, and with both anchored in FLOP (Corrected forms), the three "
+        "are {}, {} and {} FLOP.",
+        lambda: f"{own_laws()['reference_layers']:.0f}",
+        *(lambda law=law: values.shown(own_critical(law)) for law in LAWS),
+    ),
+    Claim(
+        "its batch is already {} million tokens at that point, three and a half times as many, which "
+        "count with the power 2/(1 - 2 × {}) = {} and so make a factor of {}.",
+        lambda: f"{4 * deepseek_batch():.0f}",
+        lambda: f"{values.alpha_of_law('deepseek'):.3f}",
+        lambda: f"{deepseek_power():.1f}",
+        lambda: f"{deepseek_batch() ** deepseek_power():.0f}",
+        holds=lambda: 3.4 < deepseek_batch() < 3.6,
+    ),
     Claim(
         "If batches may grow as DeepSeek's law has it, GPUs stay busy up to a compute nearly five powers "
         "of ten higher.",

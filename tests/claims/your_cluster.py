@@ -75,7 +75,7 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "It moves the largest run almost ninetyfold, that of a hop two and a half times.",
+        "a tenth of it moves the largest run almost ninetyfold, and a tenth of a hop's two and a half times.",
         holds=lambda: (
             85 < last(ell_kernel=0.45e-6) < 90
             and 2.4 < last(ell_node=0.1125e-6, ell_beyond=0.1125e-6) < 2.6
