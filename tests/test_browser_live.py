@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from contextlib import contextmanager
@@ -15,11 +16,12 @@ from pictures import value_of
 from test_live import grid, small
 
 from dmcore import sweep
+from dmcore.__main__ import main
 from dmcore.chapters.your_cluster import cluster
 from dmcore.models.laws import BATCH_LAWS
-from dmcore.show.settings import use_of
 from dmcore.show.explorer import Menu
 from dmcore.show.page import LiveFigure
+from dmcore.show.settings import use_of
 from dmcore.simulator.step import MONTH_S
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
@@ -415,6 +417,11 @@ def settings_of(page, figure):
     return values
 
 
+def unfold(root, *groups):
+    for group in groups:
+        root.locator(".dm-group summary", has_text=group).click()
+
+
 def check_cluster(page, figure, at=None):
     """Hold the numbers of the figure against dmcore's for the settings that it shows."""
     simulated(page)
@@ -449,8 +456,7 @@ def test_cluster(browser, homes):
         root.locator(".dm-running svg").first.wait_for()
         settings, _ = check_cluster(page, figure)
         assert settings == pytest.approx(figure.defaults(), rel=1e-12)
-        root.locator(".dm-group summary").nth(0).click()
-        root.locator(".dm-group summary").nth(1).click()
+        unfold(root, "Change the GPU", "Change the network")
         box = page.locator("[id='fig-your-cluster--beta_beyond']")
         box.scroll_into_view_if_needed()
         place = box.bounding_box()
@@ -518,7 +524,7 @@ def test_cluster_of_other_runs(browser, homes):
         page.locator("[id='fig-your-cluster--months-number']").fill("0.01")
         page.locator("[id='fig-your-cluster--months-number']").press("Enter")
         field = page.locator("[id='fig-your-cluster--ell_kernel-number']")
-        root.locator(".dm-group summary").nth(0).click()
+        unfold(root, "Change the GPU")
         field.fill("100")
         field.press("Enter")
         simulated(page)
@@ -534,7 +540,7 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
     figure = cluster()
     with opened(browser, homes["your-cluster"].as_uri()) as page:
         root = page.locator("figure#fig-your-cluster")
-        root.locator(".dm-group summary").nth(1).click()
+        unfold(root, "Change the network")
         typed = {"months": "90 days", "beta_beyond": "800 Gb/s", "gpus": "10 003"}
         for name, text in typed.items():
             field = page.locator(f"[id='fig-your-cluster--{name}-number']")
@@ -585,6 +591,80 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
             == "3\u00a0×\u00a010²⁵"
         )
         assert "compute" in page.locator("[id='fig-your-cluster--ask']").input_value()
+
+
+#: What a planner asked of the page: menus and fields that are set, and the same for the command line.
+QUESTIONS = {
+    "24,576 H100s for 90 days": ({}, ["--gpus", "24576"]),
+    "ports of 800 Gb/s": (
+        {"beta_beyond": "800 Gb/s"},
+        ["--gpus", "24576", "--network", "800 Gb/s"],
+    ),
+    "GB200 NVL72": ({"gpu": "GB200 NVL72"}, ["--gpus", "24576", "--gpu", "GB200 NVL72"]),
+    "a pod of TPUs": ({"gpu": "TPU v5p", "gpus": "8960"}, ["--gpus", "8960", "--gpu", "TPU v5p"]),
+    "V100s": ({"gpu": "V100 SXM"}, ["--gpus", "24576", "--gpu", "V100 SXM"]),
+    "a chip of 500 TFLOP/s": ({"F_peak": "500"}, None),
+    "16 experts": ({"experts": "16"}, ["--gpus", "24576", "--experts", "16"]),
+    "60 million tokens in a batch": (
+        {"batch_tokens": "60M", "batch_exponent": "0"},
+        ["--gpus", "24576", "--batch-tokens", "60M"],
+    ),
+    "sequences of 8,192 with attention": (
+        {"seq_len": "8192", "attention": "counted", "activations-kept-in-memory": "all"},
+        ["--gpus", "24576", "--seq-len", "8192", "--attention", "--activation-memory", "full"],
+    ),
+    "64 GPUs": ({"gpus": "64"}, ["--gpus", "64"]),
+    "100,003 GPUs": ({"gpus": "100003"}, ["--gpus", "100003"]),
+    "8-bit numbers": (
+        {"w_P": "1", "w_A": "1", "w_G": "1"},
+        ["--gpus", "24576", "--word-bytes", "1"],
+    ),
+}
+
+
+def test_questions_of_a_planner(browser, homes, capsys):
+    """Each is answered on the page as dmcore and its command line answer it."""
+    figure = cluster()
+    menus = {
+        re.sub("[^a-z0-9]+", "-", it.label.lower())
+        for it in figure.controls
+        if isinstance(it, Menu)
+    }
+    with opened(browser, homes["your-cluster"].as_uri()) as page:
+        root = page.locator("figure#fig-your-cluster")
+        page.evaluate("document.querySelectorAll('.dm-group').forEach((it) => { it.open = true; })")
+        told, own = root.locator(".dm-own"), root.locator(".dm-group").last
+        for question, (changes, words) in QUESTIONS.items():
+            root.get_by_role("button", name="Reset").click()
+            for name, text in {"months": "90 days", **changes}.items():
+                if name in menus:
+                    page.locator(f"[id='fig-your-cluster--{name}']").select_option(text)
+                    continue
+                field = page.locator(f"[id='fig-your-cluster--{name}-number']")
+                field.fill(text)
+                field.press("Enter")
+            page.evaluate(DRAWN)
+            page.wait_for_function("told => !told.textContent", arg=told.element_handle())
+            n_gpu = int(changes.get("gpus", "24576"))
+            answers = [use_of(settings_of(page, figure), n_gpu).summary()]
+            if words:
+                assert main(["cluster", *words, "--days", "90", "--json"]) == 0
+                answers.append(json.loads(capsys.readouterr().out))
+            for answer in answers:
+                expected = {
+                    "The run": answer["training_flop"],
+                    "Tokens in a batch": answer["batch_tokens"],
+                    "Utilization of the GPUs in use": 100 * answer["utilization"],
+                    "Length of the run": answer["days"],
+                    "Idle GPUs": answer["n_gpu_idle"],
+                    "GPUs used in each node": answer["gpus_used_in_node"],
+                    "Which would take": answer["next_days"],
+                    "Pipeline parallel": answer["split"]["pipeline_parallel"],
+                }
+                for label, value in expected.items():
+                    shown = float(shown_number(own, label))
+                    assert shown == pytest.approx(value, rel=TOLERANCE), (question, label)
+                assert shown_number(own, "Most of the step") == answer["binding"], question
 
 
 LATE_ANSWER = """
