@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -23,9 +25,10 @@ from dmcore import (
 )
 from dmcore.__main__ import main
 from dmcore.algebra.quantities import bandwidth_bytes_per_s, duration_s
+from dmcore.hardware.gpu import NetworkLevel
 from dmcore.hardware.variants import with_node
-from dmcore.simulator.search import NothingFitsError, cluster_sizes, odd_parts
-from dmcore.studies.planning import nearest_model
+from dmcore.simulator.search import NothingFitsError, odd_parts
+from dmcore.studies.planning import _sizes, nearest_model
 
 YEAR_S = 3.154e7
 QUARTER = 90 * 86400 / YEAR_S
@@ -120,11 +123,34 @@ def test_a_cluster_may_fill_nodes_of_any_size(size, odd):
         model = Model.from_laws(width)
         found = smallest_cluster(gpu, model)
         assert found.run_s <= 0.25 * YEAR_S
-        for n_gpu in cluster_sizes(model, odd):
-            if n_gpu < found.n_gpu:
-                with suppress(NothingFitsError):
-                    assert best_parallelism(gpu, model, n_gpu).run_s > 0.25 * YEAR_S
-        assert found.n_gpu in cluster_sizes(model, odd)
+        sizes = sorted(m * 2**i for m in odd for i in range(40))
+        assert found.n_gpu in sizes
+        for n_gpu in sizes[: sizes.index(found.n_gpu)]:
+            with suppress(NothingFitsError):
+                assert best_parallelism(gpu, model, n_gpu).run_s > 0.25 * YEAR_S
+
+
+def test_each_level_beyond_the_node_has_its_odd_part():
+    gpu, beyond = get_gpu("H100 SXM"), NetworkLevel(None, 1e11)
+    pods = replace(gpu, network=(NetworkLevel(72, 9e11), NetworkLevel(20, 4e11), beyond))
+    assert odd_parts(pods) == (1, 9, 45)
+    flat = replace(gpu, network=(beyond,))
+    assert odd_parts(flat) == (1,)
+
+
+def test_sizes_of_part_of_a_cluster():
+    """With nodes of 2**i they are m 2**i GPUs or experts; with others, those that fill nodes besides."""
+    model = Model.from_laws(24576, True)
+    assert model.experts == 16
+    plain = {1000, *(m * 2**i for m in range(1, 16, 2) for i in range(10) if m * 2**i <= 1000)}
+    for size, more in (
+        (8, set()),
+        (96, {3 * 2**i * m for m in (7, 9, 11, 13, 15) for i in range(6)}),
+    ):
+        gpu = with_node(get_gpu("H100 SXM"), size)
+        sizes = _sizes(gpu, model, 1000, math.inf)
+        assert sizes == sorted(sizes, reverse=True)
+        assert set(sizes) == plain | {each for each in more if each <= 1000}
 
 
 def test_some_run_fills_its_nodes_of_72():

@@ -229,6 +229,20 @@ def test_presets():
         check(each, runs, ended)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_nodes_of_no_power_of_two(sparse):
+    """Nodes of 72, 96 and 100, alone and in pods of 6: the same clusters, of which some fill the nodes."""
+    rack = preset("GB200 NVL72", sparse)
+    pods = {"pod_size": 6, "beta_pod": 4e11}
+    settings = [rack | {"node_size": size} for size in (72, 96, 100)]
+    settings += [each | pods for each in settings]
+    for each, (runs, ended) in zip(settings, in_javascript(settings), strict=True):
+        check(each, runs, ended)
+        used = {run["gpus_used_in_node"] for run in runs}
+        assert each["node_size"] in used
+        assert len(used) > 1
+
+
 def test_sliders_reach_every_preset():
     figure = cluster()
     ranges = {it.symbol: it for it in figure.controls if isinstance(it, Slider)}

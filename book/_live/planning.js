@@ -4,11 +4,14 @@
 import {
   ROUNDING,
   binding,
+  clusterSizes,
   forGpu,
   idealSeconds,
   latencyFloor,
   makeModel,
   makeQuickest,
+  mostGpus,
+  oddParts,
   usedInNode,
 } from "./simulator.js";
 
@@ -29,21 +32,18 @@ const width = (place, fine) =>
 /**
  * Sizes of cluster to try, largest first: those that could end in time at the useful rate.
  * @param {Gpu} gpu
- * @param {number} nodeSize
  * @param {Model} model
  * @param {number} gpus
  * @param {number} seconds
  * @param {number[]} odd
  */
-function sizesOf(gpu, nodeSize, model, gpus, seconds, odd) {
+function sizesOf(gpu, model, gpus, seconds, odd) {
   const least = model.flop / gpu.F_useful / seconds;
-  const most = Math.min(gpus, model.d * model.ff * model.batch);
-  const units = [1, model.experts, nodeSize, model.experts * nodeSize];
-  const sizes = new Set([gpus]);
-  for (const unit of units) {
-    for (const m of odd) for (let size = unit * m; size <= gpus; size *= 2) sizes.add(size);
-  }
-  return [...sizes].filter((size) => least <= size && size <= most).sort((a, b) => b - a);
+  const factors = oddParts(gpu.network).flatMap((part) => odd.map((m) => part * m));
+  const sizes = new Set([gpus, ...clusterSizes([1, model.experts], factors, gpus)]);
+  return [...sizes]
+    .filter((size) => least <= size && size <= mostGpus(model))
+    .sort((a, b) => b - a);
 }
 
 /**
@@ -61,7 +61,6 @@ export function* bestUse(formulas, settings, laws, gpus, flop) {
   const { zeroBubbleLatency } = settings;
   const seconds = flop === undefined ? settings.seconds : Infinity;
   const { fine, coarse, odd } = laws.planning;
-  const nodeSize = Number(settings.gpu.figures.node_size);
 
   /** @param {number} place */
   function made(place) {
@@ -106,7 +105,7 @@ export function* bestUse(formulas, settings, laws, gpus, flop) {
     for (let further = place + 1; further < place + fine; further++) {
       const model = made(further);
       if (!model || model.flop <= than.model.flop) continue;
-      const sizes = sizesOf(gpu, nodeSize, model, gpus, Infinity, odd);
+      const sizes = sizesOf(gpu, model, gpus, Infinity, odd);
       const use = yield* fastestOf(model, sizes, Infinity);
       if (use) return { place: further, use };
     }
@@ -159,14 +158,14 @@ export function* bestUse(formulas, settings, laws, gpus, flop) {
       if (next && (!model || away(next) < away(model))) model = next;
     }
     if (!model) return null;
-    const found = yield* fastestOf(model, sizesOf(gpu, nodeSize, model, gpus, seconds, odd));
+    const found = yield* fastestOf(model, sizesOf(gpu, model, gpus, seconds, odd));
     return found ? told(f, gpu, found, gpus) : null;
   }
   for (let place = firstAbove(gpus * gpu.F_useful * seconds); place > 0; place--) {
     if (place % coarse && place >= coarse) continue;
     const model = made(place);
     if (!model || !couldEnd(model)) continue;
-    const sizes = sizesOf(gpu, nodeSize, model, gpus, seconds, odd);
+    const sizes = sizesOf(gpu, model, gpus, seconds, odd);
     const found = yield* fastestOf(model, sizes);
     if (!found) continue;
     const near = sizes.filter((size) => size * 4 >= found.gpus);

@@ -954,7 +954,7 @@ function smallestCluster(f, gpu, model, settings, minUtilization, quickest) {
   const needed = model.flop / (settings.seconds * gpu.F_useful);
   const cutoff = (settings.seconds / model.steps) * ROUNDING;
   let gpus = 0;
-  for (gpus of clusterSizes(model, oddParts(gpu.network))) {
+  for (gpus of clusterSizes([model.experts], oddParts(gpu.network), mostGpus(model))) {
     if (gpus < needed) continue;
     const ideal = idealSeconds(f, gpu, model, gpus);
     if (ideal < minUtilization * floor) break;
@@ -979,18 +979,25 @@ export function oddParts(network) {
 }
 
 /**
- * Sizes E m 2**i that may divide a model, with m one of the factors, in ascending order.
- * @param {Model} model
+ * Sizes u m 2**i of up to so many GPUs, with u one of the units and m of the factors, in ascending order.
+ * @param {number[]} units
  * @param {number[]} factors
+ * @param {number} most
  */
-function clusterSizes({ d, ff, batch, experts }, factors) {
+export function clusterSizes(units, factors, most) {
   /** @type {Set<number>} */
   const sizes = new Set();
-  for (const m of factors) {
-    for (let size = experts * m; size <= d * ff * batch; size *= 2) sizes.add(size);
+  for (const unit of units) {
+    for (const m of factors) for (let size = unit * m; size <= most; size *= 2) sizes.add(size);
   }
   return [...sizes].sort((a, b) => a - b);
 }
+
+/**
+ * GPUs beyond which none divide a model: entries of a weight matrix times tokens of a batch.
+ * @param {Model} model
+ */
+export const mostGpus = ({ d, ff, batch }) => d * ff * batch;
 
 /**
  * Share of the peak that is used on the cluster that ends a run exactly at its deadline, as
@@ -1005,7 +1012,8 @@ function clusterSizes({ d, ff, batch, experts }, factors) {
 function utilizationAtDeadline(gpu, model, deadline, laws, quickest) {
   const peak = model.flop / gpu.F_peak;
   const floor = latencyFloor(gpu, model) * model.steps;
-  const sizes = clusterSizes(model, [...laws.factors, ...oddParts(gpu.network)]);
+  const factors = [...laws.factors, ...oddParts(gpu.network)];
+  const sizes = clusterSizes([model.experts], factors, mostGpus(model));
   /** @type {Map<number, [number, number]>} */
   const known = new Map();
   /** @type {(gpus: number, atMost: number) => number} */

@@ -7,7 +7,11 @@ faster than every smaller one, the last that takes longer than the deadline and 
 are found, and between them the logarithm of the GPUs is interpolated in that of the time. If even the
 smallest cluster that works ends the run in time, it is that one's utilization.
 
-Sizes that fill the nodes of the GPU are among them (:func:`~dmcore.simulator.search.odd_parts`).
+Here m is 1, 3, 5, 7 or 9, or what fills nodes of another size: 25 in nodes of 100
+(:func:`~dmcore.simulator.search.odd_parts`). Only those fill them. The others have a divisor of the cluster
+in each node, such as 64 of 72 GPUs, so that a level of the network joins fewer GPUs than it could, and the
+rest of the node is not counted. Where nodes are no power of two, the curve thus goes between clusters that
+fill them and clusters that do not.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.quickest import least_seconds
-from dmcore.simulator.search import MIN_UTILIZATION, cluster_sizes, odd_parts
+from dmcore.simulator.search import MIN_UTILIZATION, cluster_sizes, most_gpus, odd_parts
 
 __all__ = [
     "FACTORS",
@@ -35,7 +39,7 @@ __all__ = [
     "utilizations_at_deadline",
 ]
 
-#: Clusters have E m 2**i GPUs with one of these m,
+#: Clusters have E m 2**i GPUs with one of these m, or one that fills the nodes,
 FACTORS: tuple[int, ...] = (1, 3, 5, 7, 9)
 #: or, to see what hangs on that choice, with one of these.
 OTHER_FACTORS: tuple[tuple[int, ...], ...] = ((1,), (1, 3), tuple(range(1, 32, 2)))
@@ -65,7 +69,7 @@ def utilization_at_deadline(
     duration_years : float
         The deadline, in years of 3.154e7 s.
     factors : tuple of int
-        Clusters have experts * m * 2**i GPUs with m one of these.
+        Clusters have experts * m * 2**i GPUs with m one of these, or of those that fill the nodes.
     zero_bubble_latency : bool
         See :func:`~dmcore.simulator.step.training_step`.
 
@@ -142,7 +146,7 @@ def utilizations_at_deadline(
 
     found: list[float | None] = []
     for factors in sets:
-        sizes = cluster_sizes(model, (*factors, *odd_parts(gpu)))
+        sizes = cluster_sizes((model.experts,), (*factors, *odd_parts(gpu)), most_gpus(model))
         tried = (at_deadline(sizes, too_long) for too_long in (*TOO_LONG, math.inf))
         found.append(next(share for share in tried if share != math.inf))
     return found

@@ -6,8 +6,8 @@ products, by default 0.8. The readings, in FLOP of training compute:
 =========================  ============================================================================
 :func:`at_the_deadline`    where the utilization of runs that last exactly as long as they may falls
                            through the level, interpolated between runs: the reading of the book
-:func:`first_run_below`    the first run on the smallest cluster of E 2**i GPUs that is at or below the
-                           level: the reading of the paper
+:func:`first_run_below`    the first run on its smallest cluster (of E 2**i GPUs where nodes are powers of
+                           two) that is at or below the level: the reading of the paper
 =========================  ============================================================================
 
 Both are None where a sweep never was linear, since its first run is below already, and where it never

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cache, partial
-from itertools import islice
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 from dmcore.algebra.numbers import EQUAL
@@ -438,9 +438,10 @@ def utilization(gpu: GPU, model: Model, n_gpu: int, times: Times) -> float:
 def smallest_cluster(
     gpu: GPU, model: Model, duration_s: float = 0.25 * 3.154e7, largest: float = math.inf
 ) -> tuple[int, Times] | None:
-    """The smallest cluster that ends a run in time, of E 2^i GPUs or of whole nodes, and its step."""
+    """The smallest cluster that ends a run in time, of E 2^i GPUs or full nodes, pods, and its step."""
     needed = 20 * params(model) * flop_per_token(model) / (duration_s * gpu.useful_flop_per_s)
-    odd = {1, gpu.node_size // (gpu.node_size & -gpu.node_size)}  # 9 of nodes of 72
+    sizes = [level.size or 1 for level in gpu.network[:-1]]
+    odd = {n // (n & -n) for n in accumulate(sizes, initial=1, func=lambda a, b: a * b)}  # 9 of 72
     for n_gpu in sorted(model.experts * m * 2**i for m in odd for i in range(60)):
         if needed <= n_gpu <= largest:
             times, _, _ = best(gpu, model, n_gpu)

@@ -54,6 +54,7 @@ __all__ = [
     "best_parallelism",
     "candidates",
     "cluster_sizes",
+    "most_gpus",
     "odd_parts",
     "smallest_cluster",
 ]
@@ -194,10 +195,9 @@ def smallest_cluster(
 ) -> TrainingStep:
     """The best step of the smallest cluster on which a run ends in time.
 
-    Clusters have experts * 2**i GPUs, or fill nodes of another size: see
-    :func:`odd_parts`. The smallest
-    that is tried would end in time at the useful FLOP/s; larger ones follow until the run ends in time,
-    or none can be used well enough.
+    Clusters have experts * m * 2**i GPUs with m one of :func:`odd_parts`: 1 where the sizes of nodes are
+    powers of two. The smallest that is tried would end in time at the useful FLOP/s; larger ones follow
+    until the run ends in time, or none can be used well enough.
 
     Parameters
     ----------
@@ -249,13 +249,11 @@ def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float)
     """Sizes to try, smallest first, among which no larger one can be used well enough.
 
     None is used well enough once the arithmetic of a step at the peak rate is below that share of what
-    it takes at least (``latency_floor_s``), as it halves with each doubling; and none divide the
-    model once there are more GPUs than entries of a weight matrix times tokens, as a microbatch has at
-    least one token for each of the stages.
+    it takes at least (``latency_floor_s``), as more GPUs take less time for it.
     """
     floor_s = latency_floor_s(gpu, model)
     needed = model.training_flop / (duration_s * gpu.useful_flop_per_s)
-    for n_gpu in cluster_sizes(model, odd_parts(gpu)):
+    for n_gpu in cluster_sizes((model.experts,), odd_parts(gpu), most_gpus(model)):
         if n_gpu >= needed:
             if _ideal_seconds(gpu, model, n_gpu) < min_utilization * floor_s:
                 return
@@ -264,9 +262,12 @@ def _clusters(gpu: GPU, model: Model, duration_s: float, min_utilization: float)
 
 @checked
 def odd_parts(gpu: GPU) -> tuple[int, ...]:
-    """Odd numbers m for which clusters of m 2**i GPUs fill the levels of a network: 1, and of nodes of 72 9.
+    """Odd numbers m for which clusters of m 2**i GPUs fill the levels of a network, node first.
 
-    Where a level's size is no power of two, a cluster of 2**i GPUs leaves some of each idle.
+    They are 1, the odd part of a node's GPUs, and that times the odd parts of the levels beyond. A cluster
+    of other sizes has the largest divisor in each node (:func:`~dmcore.simulator.candidates.level_sizes`):
+    one of 2**i GPUs has 64 in a node of 72. It is then spread over more nodes, and the eight GPUs that each
+    leaves are no part of it: they count neither among its GPUs nor in its utilization.
 
     Examples
     --------
@@ -281,20 +282,40 @@ def odd_parts(gpu: GPU) -> tuple[int, ...]:
 
 
 @checked
-def cluster_sizes(model: Model, factors: tuple[int, ...]) -> list[int]:
-    """Sizes E m 2**i that may divide a model, with m one of the factors, in ascending order.
+def cluster_sizes(units: tuple[int, ...], factors: tuple[int, ...], most: int) -> list[int]:
+    """Sizes u m 2**i of up to so many GPUs, with u one of the units and m of the factors, ascending.
+
+    Raises
+    ------
+    ValueError
+        If a number is not a whole one of at least 1.
 
     Examples
     --------
-    >>> cluster_sizes(Model(1, 2, 1, 3, seq_len=4), (1, 9))
-    [1, 2, 4, 8, 9, 16, 18]
+    >>> cluster_sizes((1, 5), (1, 9), 20)
+    [1, 2, 4, 5, 8, 9, 10, 16, 18, 20]
     """
-    for factor in factors:
-        check_positive_integer("factors", factor)
-    most = model.d_model * model.d_ff * model.batch_tokens
-    doublings = range(max(1, (most // model.experts).bit_length()))
-    sizes = {model.experts * m * 2**i for m in factors for i in doublings}
-    return sorted(size for size in sizes if size <= most)
+    check_positive_integer("most", most)
+    for name, numbers in (("units", units), ("factors", factors)):
+        for number in numbers:
+            check_positive_integer(name, number)
+    firsts = {unit * factor for unit in units for factor in factors}
+    sizes = {first * 2**i for first in firsts for i in range((most // first).bit_length())}
+    return sorted(sizes)
+
+
+@checked
+def most_gpus(model: Model) -> int:
+    """GPUs beyond which none divide a model: entries of a weight matrix times tokens of a batch.
+
+    A microbatch has at least one token for each of the stages.
+
+    Examples
+    --------
+    >>> most_gpus(Model(1, 2, 1, 3, seq_len=4))
+    24
+    """
+    return model.d_model * model.d_ff * model.batch_tokens
 
 
 def _ideal_seconds(gpu: GPU, model: Model, n_gpu: int) -> float:

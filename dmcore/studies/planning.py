@@ -24,7 +24,7 @@ from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
 from dmcore.simulator.quickest import ROUNDING, fastest
-from dmcore.simulator.search import NothingFitsError
+from dmcore.simulator.search import NothingFitsError, cluster_sizes, most_gpus, odd_parts
 from dmcore.simulator.step import TrainingStep, training_step
 
 __all__ = ["COARSE", "FINE", "ODD", "ClusterUse", "best_use", "largest_run", "nearest_model"]
@@ -33,7 +33,7 @@ __all__ = ["COARSE", "FINE", "ODD", "ClusterUse", "best_use", "largest_run", "ne
 FINE = 64
 #: The first, coarse look takes every sixteenth of them.
 COARSE = 16
-#: Besides the whole cluster, m 2**i GPUs, or nodes, are tried with one of these m.
+#: Besides the whole cluster, m 2**i GPUs, experts or nodes are tried with one of these m.
 ODD = (1, 3, 5, 7, 9, 11, 13, 15)
 
 
@@ -145,7 +145,9 @@ def best_use(
     model : Model
         The model and its batch.
     n_gpu : int
-        GPUs that there are. All of them are tried, and m 2**i GPUs or nodes with an odd m up to 15.
+        GPUs that there are. All of them are tried, and m 2**i GPUs, experts or nodes with an odd m up to
+        15. Nodes that a part does not fill are not counted: see
+        :func:`~dmcore.simulator.search.odd_parts`.
     duration_s : float
         The longest that the run may take, s.
     zero_bubble_latency : bool
@@ -180,17 +182,9 @@ def best_use(
 def _sizes(gpu: GPU, model: Model, n_gpu: int, duration_s: float) -> list[int]:
     """Sizes to try, largest first: those that could end in time at the useful rate."""
     least = model.training_flop / gpu.useful_flop_per_s / duration_s
-    units = {1, model.experts, gpu.node_size, model.experts * gpu.node_size}
-    parts = {
-        unit * m * 2**i
-        for unit in units
-        for m in ODD
-        for i in range(max(1, (n_gpu // (unit * m)).bit_length()))
-    }
-    most = model.d_model * model.d_ff * model.batch_tokens  # no more words to share
-    return sorted(
-        (size for size in {n_gpu, *parts} if least <= size <= min(n_gpu, most)), reverse=True
-    )
+    factors = tuple(part * m for part in odd_parts(gpu) for m in ODD)
+    parts = {n_gpu, *cluster_sizes((1, model.experts), factors, n_gpu)}
+    return sorted((size for size in parts if least <= size <= most_gpus(model)), reverse=True)
 
 
 def _fastest_of(
