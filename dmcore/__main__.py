@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "cluster":
             command.add_argument("--gpus", type=int, help="GPUs in the cluster")
             command.add_argument("--flop", type=float, help="training compute of the run, FLOP")
+    words = "simulates again what the cluster page saved as JSON, and says how far both differ"
+    command = commands.add_parser("page", help=words, description=words)
+    command.set_defaults(answer=_page)
+    command.add_argument("file", help="a file that the page's button made")
+    command.add_argument("--json", action="store_true", help="answer with one JSON object")
     words = "tokens/s/GPU that training runs should reach, as CSV: id,tok_s_gpu,low,high"
     command = commands.add_parser("predict", help=words, description=f"{words}. {_PREDICT}")
     command.set_defaults(answer=_predict)
@@ -217,6 +222,22 @@ def _sweep(asked: argparse.Namespace) -> str:
         return found.to_csv().rstrip("\n")
     columns = {name: getattr(found, name).tolist() for name in found.column_names()}
     return _said({"gpu": gpu.name, "ended_by": found.ended_by, **columns}, as_json=True)
+
+
+def _page(asked: argparse.Namespace) -> str:
+    from dmcore.show.saved import read_saved
+
+    try:
+        saved = read_saved(asked.file)
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    answer = {
+        "saved_by": saved.version,
+        "gpu": saved.sweep.gpu.name,
+        "runs": len(saved.sweep),
+        "largest_difference": saved.largest_difference,
+    }
+    return _said(answer | (saved.use.summary() if saved.use else {}), asked.json)
 
 
 def _limits(asked: argparse.Namespace) -> str:

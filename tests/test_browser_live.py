@@ -21,6 +21,7 @@ from dmcore.chapters.your_cluster import cluster
 from dmcore.models.laws import BATCH_LAWS
 from dmcore.show.explorer import Menu
 from dmcore.show.page import LiveFigure
+from dmcore.show.saved import read_saved
 from dmcore.show.settings import use_of
 from dmcore.simulator.step import MONTH_S
 
@@ -447,7 +448,7 @@ def check_cluster(page, figure, at=None):
     return settings, runs
 
 
-def test_cluster(browser, homes):
+def test_cluster(browser, homes, tmp_path):
     """Drag, type, choose, save, link and reset: the runs are always dmcore's."""
     figure = cluster()
     home = homes["your-cluster"].as_uri()
@@ -486,6 +487,17 @@ def test_cluster(browser, homes):
             list(runs.columns["utilization"]), rel=TOLERANCE
         )
         assert {float(row["F_peak"]) for row in rows} == {4e15}
+        with page.expect_download() as saved:
+            root.get_by_role("button", name="Download JSON").click()
+        again = read_saved(saved.value.path())
+        assert again.settings == pytest.approx(settings, rel=1e-12)
+        assert len(again.sweep) == len(rows)
+        assert again.use is not None
+        assert 0 <= again.largest_difference < TOLERANCE
+        other = tmp_path / "other.json"
+        text = saved.value.path().read_text(encoding="utf-8")
+        other.write_text(text.replace('"n_gpu_used": 24576', '"n_gpu_used": 24577'), "utf-8")
+        assert read_saved(other).largest_difference > TOLERANCE
         page.wait_for_function("location.hash.includes('x=')")
         link = page.evaluate("location.href")
         root.get_by_role("button", name="Reset").click()

@@ -82,8 +82,8 @@ def needed_and_fed(gpu: str = "H100 SXM") -> SvgFigure:
         for run in training_runs.TRAINING_RUNS.values():
             (gpus,) = _cluster(model.nodes_needed(), gpu, np.array([run.flop]))
             filling = "none" if run.estimated else COLORS[0]
-            style = {"markerfacecolor": filling, "markeredgecolor": COLORS[0]}
-            axes.plot([run.flop], [gpus], "o", markersize=4, **style)
+            (dot,) = axes.plot([run.flop], [gpus], "o", color=COLORS[0], markersize=4)
+            dot.set_markerfacecolor(filling)
             label_point(axes, run.flop, gpus, run.name.removesuffix(" 405B"), INK)
         return finish()
 

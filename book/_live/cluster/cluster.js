@@ -2,6 +2,7 @@
 
 import { makeControls, numbers } from "../controls.js";
 import { element } from "../page/element.js";
+import { download } from "../page/hand_over.js";
 import { key } from "../page/words.js";
 import { color } from "../plot/color.js";
 import { unpack } from "../runs/series.js";
@@ -196,6 +197,27 @@ export function cluster(spec, frame) {
     ];
   }
 
+  /** The settings, the runs and the own cluster's answer, for dmcore to read: dmcore/show/saved.py. */
+  function saved() {
+    const runs = columns.map((column, index) => [column.name, series.columns[index]]);
+    const answer = {
+      dmcore: DMCORE_VERSION,
+      settings: values,
+      runs: Object.fromEntries(runs),
+      own: own.answer(),
+    };
+    // JSON has no infinity.
+    return JSON.stringify(answer, (_key, value) => (value === Infinity ? "Infinity" : value), 1);
+  }
+  const save = element(
+    "button",
+    {
+      type: "button",
+      click: () => download(`${spec.name}.json`, saved(), "application/json"),
+    },
+    "Download JSON",
+  );
+
   function state() {
     if (failure)
       return `The simulation failed, and the numbers are of the one before. ${failure.why}`;
@@ -208,7 +230,7 @@ export function cluster(spec, frame) {
 
   return {
     rows,
-    buttons: [kept.button, ...view.buttons],
+    buttons: [kept.button, ...view.buttons, save],
     draw(moved) {
       controls.show(moved);
       simulate();
@@ -216,6 +238,7 @@ export function cluster(spec, frame) {
       frame.stage.setAttribute("aria-busy", String(Boolean(growing)));
       view.draw(lines(), color(0), moved);
       own.draw(moved);
+      save.disabled = Boolean(growing || failure || own.searching());
       kept.draw();
     },
     words: () => [name(), ...view.words(), ...own.words()],

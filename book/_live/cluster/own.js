@@ -109,6 +109,9 @@ export function ownCluster(spec, frame, model, settings) {
 
   return {
     group,
+    searching: () => waiting !== undefined || failed !== undefined,
+    /** The question, and what came out: null if nothing fits. */
+    answer: () => ({ n_gpu: gpus, flop: flop ?? null, use: shown }),
     /** @param {Moved} moved */
     draw(moved) {
       if (moved !== "gpus" && moved !== null) slider.show(gpus);
