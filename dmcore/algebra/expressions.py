@@ -6,8 +6,8 @@ made from it here, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import sympy as sp
 from numpy.typing import ArrayLike
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.jscode import JavascriptCodePrinter
+from sympy.printing.numpy import NumPyPrinter
 
 from dmcore.algebra.checked import checked
 from dmcore.algebra.checks import check_not_negative, check_positive, check_real, check_together
@@ -30,6 +31,29 @@ _NO_NAMES = (
 )
 
 
+class _NumPyPrinter(NumPyPrinter):
+    """SymPy's printer with functions of NumPy that are several times faster on small arrays."""
+
+    def _nested(self, function: str, parts: Sequence[str]) -> str:
+        name = self._module_format(f"{self._module}.{function}")
+        return reduce(lambda first, second: f"{name}({first}, {second})", parts)
+
+    def _print_Max(self, expr: sp.Max) -> str:
+        return self._nested("maximum", [self._print(part) for part in expr.args])
+
+    def _print_Min(self, expr: sp.Min) -> str:
+        return self._nested("minimum", [self._print(part) for part in expr.args])
+
+    def _print_Piecewise(self, expr: sp.Piecewise) -> str:
+        where, nan = (self._module_format(f"{self._module}.{name}") for name in ("where", "nan"))
+        text = nan
+        for value, condition in reversed(expr.args):
+            otherwise, text = text, self._print(value)
+            if condition != True:  # noqa: E712, a condition of SymPy
+                text = f"{where}({self._print(condition)}, {text}, {otherwise})"
+        return text
+
+
 @cache
 def compiled(expr: sp.Expr) -> tuple[tuple[str, ...], Callable[..., Any]]:
     """The names of an expression's symbols, sorted, and a NumPy function of them in that order.
@@ -43,8 +67,9 @@ def compiled(expr: sp.Expr) -> tuple[tuple[str, ...], Callable[..., Any]]:
     (('a', 'b'), 3.0)
     """
     symbols = tuple(sorted(expr.free_symbols, key=lambda symbol: symbol.name))
+    printer = _NumPyPrinter({"fully_qualified_modules": False, "inline": True})
     return tuple(symbol.name for symbol in symbols), sp.lambdify(
-        symbols, expr, modules="numpy", cse=True
+        symbols, expr, modules="numpy", cse=True, printer=printer
     )
 
 
