@@ -154,8 +154,12 @@ def test_sizes_of_part_of_a_cluster():
 
 
 def test_some_run_fills_its_nodes_of_72():
-    used = {step.gpus_used_in_node for step in sweep("GB200 NVL72").steps}
-    assert used == {64, 72}
+    found = sweep("GB200 NVL72")
+    assert set(found.gpus_used_in_node.tolist()) == {64, 72}
+    for step in found.steps:
+        part = "64 of 72" in step._repr_html_()
+        assert part == (step.gpus_used_in_node == 64)
+    assert "used in a node" not in sweep("H100 SXM", d_models=(12288,)).steps[0]._repr_html_()
 
 
 def test_more_time_allows_no_smaller_run():
