@@ -118,8 +118,8 @@ def _model_options(command: argparse.ArgumentParser) -> None:
     model.add_argument("--experts", type=int, help="so many experts, one of them active")
     model.add_argument(
         "--batch-tokens",
-        help="tokens in a batch, such as 60M; if they are not whole sequences for each expert, the "
-        "closest batch that divides well is used, and told",
+        help="tokens in a batch, such as 60M; if they are not as many whole sequences for each expert, "
+        "the closest batch whose sequences factor well is used, and told beside it",
     )
     model.add_argument("--batch-law", default="default", help=f"one of {', '.join(BATCH_LAWS)}")
     model.add_argument("--seq-len", type=int, default=2048, help="tokens in a sequence")
@@ -203,10 +203,21 @@ def _cluster(asked: argparse.Namespace) -> str:
         model = nearest_model(model_of, asked.flop)
         step = dmcore.smallest_cluster(gpu, model, (seconds or 0) / SIMULATOR_YEAR_S, **latency)
         use = ClusterUse(step, step.n_gpu)
-    answer = use.summary()
-    if asked.batch_tokens is not None:
-        answer["batch_tokens_asked"] = token_count(asked.batch_tokens)
+    answer: Answer = {}
+    for name, value in use.summary().items():
+        if asked.flop is None or not name.startswith("next_"):  # of a given run none was looked for
+            answer[name] = value
+        if name == "batch_tokens":
+            answer |= _batch_asked(asked)
     return _said(answer, asked.json)
+
+
+def _batch_asked(asked: argparse.Namespace) -> Answer:
+    """Tokens that were asked for, to stand beside those of the batch that is used."""
+    if asked.batch_tokens is None:
+        return {}
+    tokens = token_count(asked.batch_tokens)
+    return {"batch_tokens_asked": int(tokens) if tokens.is_integer() else tokens}
 
 
 def _sweep(asked: argparse.Namespace) -> str:
@@ -218,10 +229,13 @@ def _sweep(asked: argparse.Namespace) -> str:
         zero_bubble_latency=asked.zero_bubble_latency,
         **_model_arguments(asked, gpu),
     )
+    batch = _batch_asked(asked)
     if not asked.json:
-        return found.to_csv().rstrip("\n")
+        head, *rows = found.to_csv().splitlines()
+        more = "".join(f",{tokens}" for tokens in batch.values())
+        return "\n".join([",".join((head, *batch)), *(row + more for row in rows)])
     columns = {name: getattr(found, name).tolist() for name in found.column_names()}
-    return _said({"gpu": gpu.name, "ended_by": found.ended_by, **columns}, as_json=True)
+    return _said({"gpu": gpu.name, "ended_by": found.ended_by, **columns, **batch}, as_json=True)
 
 
 def _page(asked: argparse.Namespace) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import subprocess
@@ -154,8 +156,12 @@ def test_sizes_of_part_of_a_cluster():
 
 
 def test_some_run_fills_its_nodes_of_72():
-    used = {step.gpus_used_in_node for step in sweep("GB200 NVL72").steps}
-    assert used == {64, 72}
+    found = sweep("GB200 NVL72")
+    assert set(found.gpus_used_in_node.tolist()) == {64, 72}
+    for step in found.steps:
+        part = "64 of 72" in step._repr_html_()
+        assert part == (step.gpus_used_in_node == 64)
+    assert "used in a node" not in sweep("H100 SXM", d_models=(12288,)).steps[0]._repr_html_()
 
 
 def test_more_time_allows_no_smaller_run():
@@ -217,6 +223,7 @@ def test_each_two_of_gpus_time_and_compute_give_the_third(capsys):
     fixed = answer(capsys, "cluster", "--gpus", "4096", "--flop", "1e25")
     needed = answer(capsys, "cluster", "--flop", "1e25", "--time", "90 days")
     assert fixed["d_model"] == needed["d_model"]
+    assert not {"next_days", "next_training_flop"} & {*fixed, *needed}  # none was looked for
     assert needed["days"] <= 90
     assert (
         needed["n_gpu"]
@@ -231,6 +238,10 @@ def test_the_model_and_the_network_can_be_told(capsys):
     assert (batch["batch_tokens"], batch["seq_len"]) == (2**25, 8192)
     closest = answer(capsys, *plain, "--batch-tokens", "60M")
     assert (closest["batch_tokens_asked"], closest["batch_tokens"]) == (60e6, 7 * 2**12 * 2048)
+    assert main([*plain, "--batch-tokens", "60M"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    batch = [line for line in lines if line[0].startswith("batch_tokens")]
+    assert batch == [["batch_tokens", "58,720,256"], ["batch_tokens_asked", "60,000,000"]]
     exact = answer(capsys, *plain, "--batch-tokens", "59996160")  # 29,295 sequences
     assert exact["batch_tokens"] == exact["batch_tokens_asked"] == 29_295 * 2048
     slow = answer(capsys, *plain, "--network", "10 Gb/s")
@@ -242,6 +253,11 @@ def test_the_model_and_the_network_can_be_told(capsys):
 def test_sweep_and_limits(capsys):
     assert main(["sweep", "--gpu", "H100 SXM", "--time", "1 months"]) == 0
     assert capsys.readouterr().out.startswith("gpu,d_model,")
+    assert main(["sweep", "--batch-tokens", "60M", "--gpu", "GB200 NVL72"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    batches = {(row["batch_tokens"], row["batch_tokens_asked"]) for row in rows}
+    assert batches == {("58720256", "60000000")}
+    assert {row["gpus_used_in_node"] for row in rows} == {"64", "72"}
     limits = answer(capsys, "limits", "--gpu", "A100 SXM", "--alpha", "0.1")
     assert limits["critical_flop"] == dmcore.critical_compute("A100 SXM", 0.1)
     assert limits["latency_limit_flop"] == dmcore.latency_limit(0.1)

@@ -135,7 +135,7 @@ class TrainingStep:
 
     @property
     def gpus_used_in_node(self) -> int:
-        """GPUs of each node that work: fewer than it has if those do not divide the model; 1 if flat."""
+        """GPUs of each node that are part of the cluster: a divisor of it, such as 64 of 72; 1 if flat."""
         if len(self.gpu.network) == 1:
             return 1
         return self.parallelism.level_products[0]
@@ -244,6 +244,10 @@ class TrainingStep:
                 parts["tensor, pipeline and expert bandwidth"] += parts.pop(f"matmul {name}")
         return largest(parts)
 
+    def _partly_used_nodes(self) -> list[tuple[str, str]]:
+        size, used = self.gpu.network[0].size, self.gpus_used_in_node
+        return [] if size in (None, used) else [("GPUs used in a node", f"{used} of {size}")]
+
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} on {self.n_gpu:,} x {self.gpu.name}: {self.step_s:.4g} s, "
@@ -254,6 +258,7 @@ class TrainingStep:
     def _repr_html_(self) -> str:
         rows = [
             ("GPUs", f"{self.n_gpu:,} x {self.gpu.name}"),
+            *self._partly_used_nodes(),
             ("utilization", f"{self.utilization:.1%}"),
             ("run", f"{self.months:.2f} months"),
             ("step", f"{self.step_s:.4g} s"),

@@ -63,7 +63,10 @@ class Sweep:
     training_flop : numpy.ndarray of float
         Training compute, FLOP.
     n_gpu : numpy.ndarray of int
-        The smallest cluster of experts * 2**i GPUs, or of whole nodes, that ends the run in time.
+        The smallest cluster that ends the run in time, of experts * 2**i GPUs or such as fill the nodes:
+        see :func:`~dmcore.simulator.search.odd_parts`.
+    gpus_used_in_node : numpy.ndarray of int
+        GPUs of each node that are part of it, such as 64 of 72; 1 if the network is flat.
     utilization : numpy.ndarray of float
         Share of the peak arithmetic rate that is used.
     months : numpy.ndarray of float
@@ -98,6 +101,7 @@ class Sweep:
     params: Ints
     training_flop: Floats
     n_gpu: Ints
+    gpus_used_in_node: Ints
     utilization: Floats
     months: Floats
     data_parallel: Ints
@@ -137,7 +141,7 @@ class Sweep:
     def utilization_at_deadline(self) -> Floats:
         """Share of the peak on the cluster that ends each run exactly at its deadline.
 
-        Such a cluster lies between two of experts * m * 2**i GPUs with m = 1, 3, 5, 7, 9: see
+        Such a cluster lies between two of experts * m * 2**i GPUs with m = 1, 3, 5, 7, 9 or so: see
         :mod:`.deadline`.
         """
         return ends.utilizations(self)[0]

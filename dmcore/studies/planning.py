@@ -98,6 +98,7 @@ class ClusterUse:
             "n_gpu_used": self.n_gpu_used,
             "n_gpu_idle": self.idle,
             "gpus_used_in_node": step.gpus_used_in_node,
+            "gpus_in_node": step.gpu.network[0].size or 1,
             "days": step.run_s / 86400,
             "step_s": step.step_s,
             "steps": model.steps,

@@ -104,7 +104,9 @@ export function ownCluster(spec, frame, model, settings) {
   const values = () =>
     spec.columns.map(({ name, per }) => {
       const value = shown?.[name];
-      return typeof value === "number" ? value / per : typeof value === "string" ? value : "none";
+      if (typeof value === "number") return value / per;
+      const none = shown && flop !== undefined ? "not asked" : "none";
+      return typeof value === "string" ? value : none;
     });
 
   return {
