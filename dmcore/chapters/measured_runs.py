@@ -100,27 +100,32 @@ def expected_and_measured(runs: Measured, rate: NDArray[np.float64]) -> SvgFigur
         line = np.array([0.0, 75.0])
         axes.fill_between(line, 0.8 * line, 1.25 * line, color=INK, alpha=0.08, linewidth=0)
         axes.plot(line, line, color=INK, linewidth=0.9)
-        for kind, gpu in _KINDS.items():
+        for kind, color in _KINDS.items():
             for rings in (False, True):
                 of = runs.scored & (runs.kind == kind) & (runs.moe == rings)
                 fill = "none" if rings else "full"
                 axes.plot(
-                    found[of], told[of], "o", color=gpu_color(gpu), markersize=4, fillstyle=fill,
+                    found[of], told[of], "o", color=color, markersize=4, fillstyle=fill,
                     markeredgewidth=0.9, alpha=0.75,
                 )  # fmt: skip
-        for place, (kind, gpu) in enumerate(_KINDS.items()):
+        for place, (kind, color) in enumerate(_KINDS.items()):
             axes.annotate(
                 f"\N{BLACK CIRCLE} {kind}",
                 (0.03, 0.94 - 0.065 * place),
                 xycoords="axes fraction",
-                color=gpu_color(gpu),
+                color=color,
             )
         return finish()
 
 
-#: Kinds of chips and the accelerator whose color they have.
+#: Kinds of chips and their colors; the TPU's is one that no GPU here has.
 _KINDS: Mapping[str, str] = MappingProxyType(
-    {"A100": "A100 SXM", "Hopper": "H100 SXM", "Blackwell": "B200 HGX", "TPU": "TPU v5p"}
+    {
+        "A100": gpu_color("A100 SXM"),
+        "Hopper": gpu_color("H100 SXM"),
+        "Blackwell": gpu_color("B200 HGX"),
+        "TPU": COLORS[3],
+    }
 )
 
 

@@ -172,7 +172,9 @@ class SideBySide:
             ]
             rows.append((f"{readable(model.training_flop, 2)} FLOP", *cells))
         head = ("run", "GPUs, bound", "utilization", "GPUs, expected", "utilization")
-        return Table(rows, head, "Smallest clusters that end a run in time")
+        return Table(
+            rows, head, "The smallest clusters that end each run in time, and their utilization."
+        )
 
 
 @checked

@@ -2,10 +2,15 @@
 
 from functools import cache
 
+import sympy as sp
 from claims import values
 from claims.ledger import Claim
 
-from dmcore.simulator.ends import LINEAR_SCALING, at_the_deadline
+from dmcore.algebra.expressions import evaluate
+from dmcore.algebra.symbols import symbols
+from dmcore.models import attention
+from dmcore.models.model import Extras
+from dmcore.simulator.ends import LINEAR_SCALING, at_the_deadline, never_linear
 from dmcore.studies import corrections
 from dmcore.studies.change import MEASURES
 from dmcore.studies.corrections import CORRECTIONS, Correction, critical_flop
@@ -14,6 +19,8 @@ BY_NAME = {each.name: each for each in CORRECTIONS}
 ATTENTION = BY_NAME["attention, 2,048 tokens"]
 THREE = Correction("all three", exact_words=True, sum_bytes=2, useful_rate=True)
 GPUS = ("V100 SXM", "A100 SXM", "H100 SXM")
+LONG = 131072
+A, D = symbols("a d")
 
 
 def end(one):
@@ -57,6 +64,20 @@ def over(gpu):
     return critical_flop(gpu, THREE) / values.end(gpu)
 
 
+@cache
+def long_run(memory):
+    """The sweep with attention over 131,072 tokens and activations kept so."""
+    extras = Extras(True, memory)
+    return corrections.run_of("H100 SXM", Correction("", extras=extras, seq_len=LONG))
+
+
+def scores_share():
+    """Of a layer's arithmetic, in the first run of that sweep."""
+    known = {"d": long_run(None).d_model[0], "S": LONG}
+    layer = corrections.computed_once(corrections.layer_macs(True)) / 3
+    return evaluate(attention.score_macs(), known) / evaluate(layer, known)
+
+
 CLAIMS = (
     Claim(
         "at $\\alpha = 0$ the slips in the code change none of the headline numbers.",
@@ -95,8 +116,41 @@ CLAIMS = (
         lambda: values.shown(times("memory counted, 16-bit sums", "critical_flop"), 3),
     ),
     Claim(
-        "With sums of 32 bit they are 12 bytes, which is exactly what the paper counts.",
+        "With sums of 32 bit both are exactly what the paper counts.",
         holds=lambda: abs(times("memory counted, 32-bit sums", "critical_flop") - 1) < 1e-9,
+    ),
+    Claim(
+        "the largest tensor parallelism is not $4 d^2/a^2$ but $(2d/a + 5/4)^2$",
+        holds=lambda: (
+            corrections.computed_once(corrections.tensor_parallelism(False, True))
+            - (2 * D / A + sp.Rational(5, 4)) ** 2
+        ).equals(0),
+    ),
+    Claim(
+        "The first run, of {} FLOP, falls from {} to {} % of the peak, and no run of the sweep is in the "
+        'linear range any more. With "all but scores" it comes back to {} %.',
+        lambda: values.shown(float(long_run(None).training_flop[0])),
+        *(
+            lambda kept=kept: f"{100 * long_run(kept).utilization_at_deadline[0]:.1f}"
+            for kept in (None, "full", "selective")
+        ),
+        holds=lambda: never_linear(long_run("full")),
+    ),
+    Claim(
+        "into thousands of microbatches with more tensor parallelism",
+        holds=lambda: all(
+            with_scores.parallelism.microbatches > 2000
+            and with_scores.parallelism.tensor_parallel > without.parallelism.tensor_parallel
+            for with_scores, without in zip(
+                long_run("full").steps[:3], long_run(None).steps[:3], strict=True
+            )
+        ),
+    ),
+    Claim(
+        "they are {} % of a layer's arithmetic, and a third of that is forward, so a step takes $1 + "
+        "0.47/3$ times as long: $69.8/1.157 = {}$.",
+        lambda: f"{100 * scores_share():.0f}",
+        lambda: f"{100 * long_run(None).utilization_at_deadline[0] / (1 + scores_share() / 3):.1f}",
     ),
     Claim(
         "On all three GPUs it ends between the two closed forms: above the published one and below the "
