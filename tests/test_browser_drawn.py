@@ -33,10 +33,10 @@ from test_live import grid, special
 
 from dmcore.algebra.numbers import readable
 from dmcore.chapters.your_cluster import cluster
-from dmcore.show.settings import use_of
 from dmcore.show.explorer import Axis, Explorer, Menu, Slider
 from dmcore.show.page import LiveFigure, page_html
 from dmcore.show.plots import SvgFigure
+from dmcore.show.settings import use_of
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
 
