@@ -142,6 +142,8 @@ class Step:
         keys = self.seen() * (0.5 if self.flash else 1)
         head = PLAIN + ROTATED / 2 if self.latent else r["d_head"]
         rate = r["peak"] * self.k["eta_attention"] * r["attention"]
+        if not self.flash and not self.tpu and head % 8 > 0:  # no tensor core takes such heads
+            rate /= self.k["n_tensor"]
         flop = 4 * self.z * keys * r["h"] * head / r["tp"]
         return flop / rate * (1 + self.k["d_half"] / head)
 
@@ -204,8 +206,11 @@ class Step:
         forward = products + attention + moved + element
         backward = 2 * products + (2.5 if self.flash else 2) * attention + moved + 2 * element
         host = self.host(moe)
-        forward = started(forward, host) + sent
-        backward = started(backward, 2 * host) + sent
+        if r["waits"] > 0:  # each operation is started when the one before it has ended
+            forward, backward = forward + host + sent, backward + 2 * host + sent
+        else:
+            forward = started(forward, host) + sent
+            backward = started(backward, 2 * host) + sent
         # What is computed again: the cheap part, all of it, or as much as memory demands.
         if r["again_selective"] > 0:
             extra = element if self.flash else moved

@@ -76,6 +76,7 @@ def _numbers(case: Case) -> dict[str, float]:
         "year": software.year,
         "flash": float(software.flash),
         "host_share": 0.1 if graphs else style.host_share,
+        "waits": float(style.waits),
         "hides_tensor": float(style.hides_tensor),
         "hides_gradients": float(style.hides_gradients),
         "tpu": float(tpu),

@@ -110,8 +110,10 @@ def _scores(c: Columns, k: Constants) -> tuple[Column, Column]:
     keys = seen * np.where(c["flash"] > 0, 0.5, 1.0)
     head = np.where(c["latent"] > 0, LATENT["plain"] + LATENT["rotated"] / 2, c["d_head"])
     common = {"z": tokens(c), "h": c["h"], "N_TP": c["tp"]}
+    plain = (c["flash"] == 0) & (head % 8 > 0) & (c["tpu"] == 0)
     work = term(
-        "attention", **common, S_keys=keys, d_head=head, d_half=k["d_half"], F_peak=c["peak"],
+        "attention", **common, S_keys=keys, d_head=head, d_half=k["d_half"],
+        F_peak=c["peak"] / np.where(plain, k["n_tensor"], 1.0),
         eta_attention=k["eta_attention"] * c["attention"],
     )  # fmt: skip
     passes = k["x_passes"] * software_share(c, k)
@@ -160,6 +162,13 @@ def _messages(c: Columns, k: Constants, attention: Column, moe: bool) -> Column:
     return sent
 
 
+def _started(c: Columns, work: Column, host: Column) -> Column:
+    """Work and its start, one behind the other or, where each operation is waited for, in turn."""
+    names = ("in_turn", "started")
+    waits, ahead = (term(name, t_work=work, t_host=host) for name in names)
+    return np.where(c["waits"] > 0, waits, ahead)
+
+
 def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
     """Seconds of one layer and microbatch: both ways, what recomputation adds, and the parts.
 
@@ -196,8 +205,8 @@ def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
     again = np.where(c["flash"] > 0, 2.5, 2.0) * attention
     forward = products + attention + moved + element
     backward = 2 * products + again + moved + 2 * element
-    started = term("started", t_work=forward, t_host=host) + messages
-    returned = term("started", t_work=backward, t_host=2 * host) + messages
+    started = _started(c, forward, host) + messages
+    returned = _started(c, backward, 2 * host) + messages
     return {
         "forward": started,
         "backward": returned,

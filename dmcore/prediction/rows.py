@@ -198,7 +198,7 @@ def _split(told: _Reader, machine: Machine, model: Transformer, software: Softwa
     if again == "selective" and software.style == "XLA":  # which layers, memory decides
         again = "fit"
     sequence = told.text("sequence_parallel").lower()
-    late = software.style != "Megatron 2021" and software.year > 2022.5
+    late = software.style not in ("Megatron-DeepSpeed", "Megatron 2021") and software.year > 2022.5
     shard = told.number("shard_group", dp * cp) or dp * cp
     return Split(
         n_gpu,

@@ -118,6 +118,7 @@ def _step() -> dict[str, Term]:
             (work**4 + host**4) ** sp.Rational(1, 4),
             "the longer of work and its start, rounded off where they are alike",
         ),
+        "in_turn": Term(work + host, "the same where the host waits for each operation to end"),
         "behind": Term(
             sp.Max(work, send) + x_shard * sp.Min(work, send),
             "work and sending, hidden behind each other but for a share",

@@ -200,6 +200,7 @@ class Style:
     words: tuple[str, ...]
     text: str
     host_share: float
+    waits: bool = False
     hides_tensor: bool = True
     hides_gradients: bool = True
     hides_shards: bool = False
