@@ -587,6 +587,7 @@ def test_what_a_cluster_of_my_own_can_do(browser, homes):
         own = root.locator(".dm-group").last
         for label, value in expected.items():
             assert float(shown_number(own, label)) == pytest.approx(value, rel=TOLERANCE), label
+        assert shown_number(own, "Which would take") == "not asked"
         page.wait_for_function("location.hash.includes('flop=')")
         link = page.evaluate("location.href")
     with opened(browser, f"{link}&colour=red&node_size=1e9") as page:

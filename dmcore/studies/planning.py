@@ -147,8 +147,8 @@ def best_use(
         The model and its batch.
     n_gpu : int
         GPUs that there are. All of them are tried, and m 2**i GPUs, experts or nodes with an odd m up to
-        15. Nodes that a part does not fill are not counted: see
-        :func:`~dmcore.simulator.search.odd_parts`.
+        15. A part that does not fill its nodes (:func:`~dmcore.simulator.search.odd_parts`) may need more
+        of them than so many GPUs have: that is not checked.
     duration_s : float
         The longest that the run may take, s.
     zero_bubble_latency : bool
