@@ -5,8 +5,9 @@ One page holds every explorer, a grid and a cluster. It is read whole in a few s
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -179,7 +180,7 @@ def texts(readouts, labels, values, units):
     assert [label for label, _, _ in readouts] == [each[:1].upper() + each[1:] for each in labels]
     assert [unit for _, _, unit in readouts] == list(units)
     for (label, text, _), value in zip(readouts, values, strict=True):
-        assert says(text, value), (label, text, value)
+        assert says(text, value, least=1e-12), (label, text, value)
 
 
 def check_field(found, slider, value):
@@ -281,8 +282,12 @@ def story(flop, row, at):
     return [at, flop[row]]
 
 
-def check_runs(figure, found, runs, at, color):
-    """What is told of one run and of all of them: numbers, words, points, table and stack."""
+def check_runs(figure, found, runs, at, color, axis=None):
+    """What is told of one run and of all of them: numbers, words, points, table and stack.
+
+    ``axis`` is what the pictures go up to, if not to all that can be asked for.
+    """
+    x = Range.of(axis or figure.x)
     row = row_of(figure, runs, at)
     flop, heights = shown_runs(figure, runs)
     told = [column for column in figure.columns if column.shown]
@@ -299,12 +304,12 @@ def check_runs(figure, found, runs, at, color):
     said = [value_of(each) for each in POWER.findall(plain(found["nearest"]))]
     assert said == pytest.approx(story(flop, row, at / figure.x.per_unit), rel=ROUNDED)
 
-    picture = Picture(found["pictures"][0], Range.of(figure.x), Range.of(figure.y))
+    picture = Picture(found["pictures"][0], x, Range.of(figure.y))
     picture.check_points(picture.drawn["marks"], picture.points(flop, heights), color)
     at_run = picture.points(flop[[row]], heights[[row]])
     picture.check_points(picture.drawn["rule"]["points"], at_run, color)
     check_rule(picture, figure, runs, row)
-    stack = Picture(found["pictures"][1], Range.of(figure.x), stack_range(figure))
+    stack = Picture(found["pictures"][1], x, stack_range(figure))
     assert stack.drawn["titles"] == [figure.x.title, figure.mix.title]
     check_stack(stack, figure, runs)
     check_rule(stack, figure, runs, row)
@@ -337,7 +342,10 @@ def test_a_cluster_draws_the_runs_that_dmcore_simulates(seen, state):
     settings, at = STATES[state].cluster
     found, figure = seen[state]["your-cluster"], CLUSTER.start
     runs, first = CLUSTER.runs(settings), CLUSTER.runs(CLUSTER.defaults())
-    picture = check_runs(figure, found, runs, at, 0)
+    drawn = [runs] if state == "start" else [runs, first]
+    last = max(flop for each in drawn for flop in each.columns["training_flop"])
+    axis = replace(figure.x, high=10.0 ** math.ceil(math.log10(last)))
+    picture = check_runs(figure, found, runs, at, 0, axis)
     lines = [(runs, "H100 SXM", 0, False)]
     if state != "start":
         lines = [(first, "at the start", 1, True), (runs, "H100 SXM, changed", 0, False)]

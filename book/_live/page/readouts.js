@@ -4,6 +4,14 @@ import { shown } from "../numbers.js";
 import { element } from "./element.js";
 import { capital, withUnit } from "./words.js";
 
+const NOTHING = 1e-15; // what rounding leaves of zero, in units that are made for people
+
+/** @param {number | string} value */
+const told = (value) => {
+  if (typeof value === "string") return value;
+  return shown(Math.abs(value) < NOTHING ? 0 : value);
+};
+
 /**
  * Numbers by the figure: the page shows them readable, and keeps them in full.
  * @param {{label: string, unit: string}[]} readouts
@@ -29,13 +37,10 @@ export function readoutList(readouts) {
       values.forEach((value, index) => {
         const cell = cells[index];
         cell.value = String(value);
-        cell.textContent = typeof value === "number" ? shown(value) : value;
+        cell.textContent = told(value);
       }),
     /** @param {(number | string)[]} values */
     words: (values) =>
-      readouts.map(({ label, unit }, index) => {
-        const value = values[index];
-        return `${label}: ${withUnit(typeof value === "number" ? shown(value) : value, unit)}`;
-      }),
+      readouts.map(({ label, unit }, index) => `${label}: ${withUnit(told(values[index]), unit)}`),
   };
 }
