@@ -36,6 +36,8 @@ class Machine:
         Its matmul rate over that of its family.
     power_W : float
         Power of one GPU, 0 if not told.
+    exponentials : float
+        Results of the special function units for one clock and SM.
     eight_bit, four_bit : float
         Peak with 8-bit and 4-bit words over that with 16-bit words.
     names : tuple of str
@@ -51,9 +53,23 @@ class Machine:
     family: str
     relative: float = 1.0
     power_W: float = 0.0
+    exponentials: float = 16.0
     eight_bit: float = 2.0
     four_bit: float = 4.0
     names: tuple[str, ...] = ()
+
+    @property
+    def half_head(self) -> float:
+        """Channels of a head whose products, 4 FLOP for a channel and score, take as long as its exponential.
+
+        Examples
+        --------
+        >>> find_machine("H100").half_head, find_machine("B200").half_head
+        (64.0, 128.0)
+        """
+        gpu = self.gpu
+        per_clock = gpu.peak_flop_per_s / gpu.max_clock_hz / gpu.sms
+        return round(per_clock / (4 * self.exponentials), 9)
 
 
 @cache
