@@ -52,10 +52,16 @@ class Step:
         """
         word = 2 if wide else self.run["word"]
         peak = self.run["peak"] * (1 if wide else self.run["narrow"])
-        arithmetic = 2 * tokens * rows * inner / (peak * self.eta)
+        arithmetic = 2 * tokens * self.filled(rows) * self.filled(inner) / (peak * self.eta)
+        inner, rows = self.filled(inner), self.filled(rows)
         moved = word * tokens * inner + word * rows * inner + 2 * tokens * rows
         idle = 2 * 128 * 256 / 2 * self.run["sms"] / parts * inner / (peak * self.eta)
         return max(arithmetic, moved / self.run["hbm"]) + idle
+
+    def filled(self, channels):
+        """Channels that a TPU's matrix unit takes the time of: a whole number of its sides."""
+        side = self.run["array"]
+        return math.ceil(channels / side) * side if side > 1 else channels
 
     # ----------------------------------------------------------------------------------- weights
 
@@ -147,7 +153,7 @@ class Step:
         """
         r = self.run
         keys = self.seen() * (0.5 if self.flash else 1)
-        head = PLAIN + ROTATED / 2 if self.latent else r["d_head"]
+        head = self.filled(PLAIN + ROTATED / 2 if self.latent else r["d_head"])
         rate = r["peak"] * self.k["eta_attention"] * r["attention"]
         if not self.flash and not self.tpu and head % 8 > 0:  # no tensor core takes such heads
             rate /= self.k["n_tensor"]
@@ -171,7 +177,7 @@ class Step:
         )
         total = (1 if self.tpu else self.passes) * 2 * self.z * channels
         total += self.passes * 2 * routed * (6 * r["d"] + r["n_mlp"] * routed_width)
-        if self.narrow and not self.tpu:  # inputs of matmuls are brought to 8 or 4 bit
+        if self.narrow:  # inputs of matmuls are brought to 8 or 4 bit
             total += 2 * 2 * self.z * (2 * r["d"] + (r["h"] * r["d_head"] + width) / tp)
             total += 2 * 2 * routed * (2 * r["d"] + routed_width)
         return total / r["hbm"]

@@ -68,6 +68,7 @@ def _numbers(case: Case) -> dict[str, float]:
         "peak": gpu.peak_flop_per_s,
         "sms": 0.0 if tpu else float(gpu.sms),
         "d_half": machine.half_head,
+        "array": machine.array,
         "hbm": gpu.hbm_bytes_per_s,
         "room": gpu.hbm_bytes,
         "near": gpu.network[0].bytes_per_s / 2,

@@ -65,6 +65,11 @@ def _eta(c: Columns, k: Constants) -> Column:
     return etas[c["family"].astype(int)] * c["relative"]
 
 
+def _filled(c: Columns, channels: Any) -> Column:
+    """Channels that a TPU's matrix unit takes the time of: a whole number of its sides."""
+    return np.where(c["array"] > 1, np.ceil(channels / c["array"]) * c["array"], channels)
+
+
 def matmul(
     c: Columns, k: Constants, z: Any, rows: Any, inner: Any, wide: bool = False, parts: Any = 1
 ) -> Column:
@@ -76,7 +81,15 @@ def matmul(
     rate = {"F_peak": c["peak"] * (1.0 if wide else c["narrow"]), "eta": _eta(c, k)}
     tail = term("tail", A_tile=TILE, N_SM=c["sms"] / parts, d_2=inner, **rate)
     return tail + term(
-        "matmul", z=z, d_1=rows, d_2=inner, w_A=word, w_P=word, w_O=2.0, beta_hbm=c["hbm"], **rate
+        "matmul",
+        z=z,
+        d_1=_filled(c, rows),
+        d_2=_filled(c, inner),
+        w_A=word,
+        w_P=word,
+        w_O=2.0,
+        beta_hbm=c["hbm"],
+        **rate,
     )
 
 
@@ -119,6 +132,7 @@ def _scores(c: Columns, k: Constants) -> tuple[Column, Column, Column]:
     head = np.where(c["latent"] > 0, LATENT["plain"] + LATENT["rotated"] / 2, c["d_head"])
     common = {"z": tokens(c), "h": c["h"], "N_TP": c["tp"]}
     plain = (c["flash"] == 0) & (head % 8 > 0) & (c["tpu"] == 0)
+    head = _filled(c, head)
     rate = c["peak"] / np.where(plain, k["n_tensor"], 1.0)
     both = {**common, "S_keys": keys, "d_head": head, "d_half": c["d_half"], "F_peak": rate}
     eta = k["eta_attention"] * c["attention"]
@@ -134,7 +148,7 @@ def _element(c: Columns, k: Constants, f: Any, routed: Any, f_routed: Any) -> Co
     passes = k["x_passes"] * software_share(c, k)
     common = {"d": c["d"], "beta_hbm": c["hbm"]}
     wide = {**common, "z": tokens(c), "f": f, "N_TP": c["tp"], "h": c["h"], "d_head": c["d_head"]}
-    narrow = np.where((c["word"] < 2) & (c["tpu"] == 0), 1.0, 0.0)
+    narrow = np.where(c["word"] < 2, 1.0, 0.0)
     plain = term(
         "element", **wide, w_A=2.0, N_norm=c["norm"], n_mlp=c["n_mlp"], h_kv=c["h_kv"],
         x_passes=np.where(c["tpu"] > 0, 1.0, passes),

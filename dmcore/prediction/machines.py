@@ -38,6 +38,8 @@ class Machine:
         Power of one GPU, 0 if not told.
     exponentials : float
         Results of the special function units for one clock and SM.
+    array : float
+        Side of a TPU's matrix units, 1 for a GPU: channels that do not fill it leave a part of it idle.
     eight_bit, four_bit : float
         Peak with 8-bit and 4-bit words over that with 16-bit words.
     names : tuple of str
@@ -54,6 +56,7 @@ class Machine:
     relative: float = 1.0
     power_W: float = 0.0
     exponentials: float = 16.0
+    array: float = 1.0
     eight_bit: float = 2.0
     four_bit: float = 4.0
     names: tuple[str, ...] = ()
