@@ -152,7 +152,18 @@ def test_sizes_of_part_of_a_cluster():
         gpu = with_node(get_gpu("H100 SXM"), size)
         sizes = _sizes(gpu, model, 1000, math.inf)
         assert sizes == sorted(sizes, reverse=True)
-        assert set(sizes) == plain | {each for each in more if each <= 1000}
+        used = {each: max(k for k in range(1, size + 1) if each % k == 0) for each in plain | more}
+        there = {each for each, k in used.items() if each // k <= 1000 // size + (1000 % size >= k)}
+        assert set(sizes) == {each for each in there if each <= 1000}
+
+
+@pytest.mark.parametrize("n_gpu", [64, 100, 24_576, 104_617])
+def test_no_more_nodes_are_used_than_there_are(n_gpu):
+    """Of 24,576 GPUs in nodes of 72 there are 341 whole nodes, and not 384 with 64 in use each."""
+    use = largest_run("GB200 NVL72", n_gpu, QUARTER)
+    used = use.step.gpus_used_in_node
+    whole, rest = divmod(n_gpu, 72)
+    assert use.n_gpu_used // used <= whole + (rest >= used)
 
 
 def test_some_run_fills_its_nodes_of_72():

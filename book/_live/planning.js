@@ -8,6 +8,7 @@ import {
   forGpu,
   idealSeconds,
   latencyFloor,
+  levelSizes,
   makeModel,
   makeQuickest,
   mostGpus,
@@ -30,7 +31,20 @@ const width = (place, fine) =>
   place <= fine ? place : (fine + (place % fine)) * 2 ** (Math.floor(place / fine) - 1);
 
 /**
- * Sizes of cluster to try, largest first: those that could end in time at the useful rate.
+ * Whether a cluster takes no more nodes than so many GPUs fill: of nodes of 72 it may use 64.
+ * @param {Gpu} gpu
+ * @param {number} size
+ * @param {number} gpus
+ */
+function nodesSuffice({ network }, size, gpus) {
+  if (network.length === 1) return true;
+  const node = /** @type {number} */ (network[0].size);
+  const [used] = levelSizes(network, size);
+  return size / used <= Math.floor(gpus / node) + +(gpus % node >= used);
+}
+
+/**
+ * Sizes of cluster to try, largest first: those that could end in time at the useful rate, in nodes there are.
  * @param {Gpu} gpu
  * @param {Model} model
  * @param {number} gpus
@@ -42,7 +56,7 @@ function sizesOf(gpu, model, gpus, seconds, odd) {
   const factors = oddParts(gpu.network).flatMap((part) => odd.map((m) => part * m));
   const sizes = new Set([gpus, ...clusterSizes([1, model.experts], factors, gpus)]);
   return [...sizes]
-    .filter((size) => least <= size && size <= mostGpus(model))
+    .filter((size) => least <= size && size <= mostGpus(model) && nodesSuffice(gpu, size, gpus))
     .sort((a, b) => b - a);
 }
 

@@ -23,6 +23,7 @@ from dmcore.hardware.gpu import GPU
 from dmcore.models.laws import SIMULATOR_YEAR_S
 from dmcore.models.model import Model
 from dmcore.simulator.bound import latency_floor_s
+from dmcore.simulator.candidates import level_sizes
 from dmcore.simulator.quickest import ROUNDING, fastest
 from dmcore.simulator.search import NothingFitsError, cluster_sizes, most_gpus, odd_parts
 from dmcore.simulator.step import TrainingStep, training_step
@@ -147,8 +148,8 @@ def best_use(
         The model and its batch.
     n_gpu : int
         GPUs that there are. All of them are tried, and m 2**i GPUs, experts or nodes with an odd m up to
-        15. Nodes that a part does not fill are not counted: see
-        :func:`~dmcore.simulator.search.odd_parts`.
+        15. A part that does not fill its nodes (:func:`~dmcore.simulator.search.odd_parts`) takes no more
+        of them than so many GPUs make up.
     duration_s : float
         The longest that the run may take, s.
     zero_bubble_latency : bool
@@ -181,11 +182,24 @@ def best_use(
 
 
 def _sizes(gpu: GPU, model: Model, n_gpu: int, duration_s: float) -> list[int]:
-    """Sizes to try, largest first: those that could end in time at the useful rate."""
+    """Sizes to try, largest first: those that could end in time at the useful rate, in nodes there are."""
     least = model.training_flop / gpu.useful_flop_per_s / duration_s
+    most = most_gpus(model)
     factors = tuple(part * m for part in odd_parts(gpu) for m in ODD)
     parts = {n_gpu, *cluster_sizes((1, model.experts), factors, n_gpu)}
-    return sorted((size for size in parts if least <= size <= most_gpus(model)), reverse=True)
+    return sorted(
+        (size for size in parts if least <= size <= most and _nodes_suffice(gpu, size, n_gpu)),
+        reverse=True,
+    )
+
+
+def _nodes_suffice(gpu: GPU, size: int, n_gpu: int) -> bool:
+    """Whether a cluster takes no more nodes than so many GPUs fill: of nodes of 72 it may use 64."""
+    if len(gpu.network) == 1:
+        return True
+    used = level_sizes(gpu, size)[0]
+    whole, rest = divmod(n_gpu, gpu.node_size)
+    return size // used <= whole + (rest >= used)
 
 
 def _fastest_of(

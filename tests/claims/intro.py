@@ -89,8 +89,8 @@ CLAIMS = (
         holds=lambda: len(_found_over_formula()) > 25,
     ),
     Claim(
-        "the three batch laws that the paper compares spread the first limit, by its formula, from {} to "
-        "10³¹ FLOP.",
+        "the exponents of the three batch laws that the paper compares spread the first limit, by its "
+        "formula, from {} to 10³¹ FLOP.",
         lambda: values.shown(_by_batch_law()[0], 1),
         holds=lambda: len(_by_batch_law()) == 3 and 0.7e31 < _by_batch_law()[-1] < 1.4e31,
     ),

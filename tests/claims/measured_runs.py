@@ -31,6 +31,7 @@ from dmcore.prediction.constants import fitted
 from dmcore.prediction.fit import ablation, leave_one_out
 from dmcore.prediction.measured import Measured, Score, measured, rank_correlations, score
 from dmcore.prediction.step import Prediction
+from dmcore.prediction.transformer import styles
 from dmcore.simulator.step import TrainingStep
 from dmcore.studies import expected as growing
 from dmcore.studies.corrections import Correction, critical_flop
@@ -266,8 +267,8 @@ CLAIMS = (
         percent(lambda: fitted()["x_tensor"].value),
     ),
     Claim(
-        "A layer that takes 9.9 ms of arithmetic takes about 14 ms",
-        holds=lambda: 13.5 < 9.9 + sum(layer_ms(*part) for part in ADDED) < 14.5,
+        "A layer that takes 9.7 ms of arithmetic takes about 14 ms",
+        holds=lambda: 13.5 < 9.7 + sum(layer_ms(*part) for part in ADDED) < 14.5,
     ),
     Claim(
         "reached 400 TFLOP/s or {} tokens a second on each GPU",
@@ -288,11 +289,8 @@ CLAIMS = (
     ),
     Claim("Six tenths of the step are matmuls.", holds=lambda: 0.57 < share("matmuls") < 0.63),
     Claim(
-        "The host's time is hardly determined",
-        holds=lambda: (
-            fitted()["ell_call"].without_one_source[1] / fitted()["ell_call"].without_one_source[0]
-            > 10
-        ),
+        "The host's time comes nearly from one source",
+        holds=lambda: [name for name, of in styles().items() if of.waits] == ["Megatron-DeepSpeed"],
     ),
     Claim(
         "falls from {} to {}, and no other term matters as much",
@@ -326,21 +324,21 @@ CLAIMS = (
         percent(lambda: left("its Megatron-LM, large batch", "measured")),
     ),
     Claim(
-        "the network has to be $0.96/0.25 = {}$ times as fast as if they may take as long as the arithmetic.",
+        "the network has to be $0.97/0.25 = {}$ times as fast as if they may take as long as the arithmetic.",
         lambda: f"{fitted()['x_tensor'].value / 0.25:.1f}",
-        holds=lambda: round(fitted()["x_tensor"].value, 2) == 0.96,
+        holds=lambda: round(fitted()["x_tensor"].value, 2) == 0.97,
     ),
     Claim(
         "the smallest block of (4.5) is {} channels on a side",
         lambda: values.shown(network.shard_side_channels(machine("slow", "bare")), 3),
     ),
     Claim(
-        "At the peak and with messages hidden it is {} FLOP. The lower rate raises it four times, to {} "
+        "At the peak and with messages hidden it is {} FLOP. The lower rate raises it {} times, to {} "
         "FLOP, and the exposed messages lower that {} times.",
         lambda: values.shown(every_word()),
+        lambda: f"{every_word('slow') / every_word():.1f}",
         lambda: values.shown(every_word("slow")),
         lambda: f"{every_word('slow') / every_word('slow', 'bare'):.0f}",
-        holds=lambda: 3.9 < every_word("slow") / every_word() < 4.3,
     ),
     Claim(
         "would lose a fifth of its time from {} FLOP on, five times the compute at which the largest run of "
