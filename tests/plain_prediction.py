@@ -248,11 +248,7 @@ class Step:
         return 2 * held * (r["shard"] - 1) / (r["shard"] * self.ring(r["tp"], r["shard"]))
 
     def behind(self, work, send):
-        bare = (
-            0
-            if self.tpu or self.run["hides_shards"] > 0
-            else min(1, self.k["x_shard"] * self.overhead)
-        )
+        bare = 0 if self.tpu else min(1, self.k["x_shard"] * self.overhead)
         return max(work, send) + bare * min(work, send)
 
     # ------------------------------------------------------------------------------------ the step

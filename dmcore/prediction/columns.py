@@ -81,7 +81,6 @@ def _numbers(case: Case) -> dict[str, float]:
         "host_share": 0.1 if graphs else style.host_share,
         "waits": float(style.waits),
         "hides_tensor": float(style.hides_tensor),
-        "hides_shards": float(style.hides_shards),
         "hides_gradients": float(style.hides_gradients),
         "tpu": float(tpu),
         "attention": style.attention if late else 1.0,

@@ -203,7 +203,7 @@ def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
     >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
     >>> from dmcore.prediction.constants import constants
     >>> parts = layer_times(c, constants(), moe=False)
-    >>> bool(2 < parts["backward"] / parts["forward"] < 2.5)
+    >>> bool(2 <= parts["backward"] / parts["forward"] < 2.5)
     True
     """
     z, tp = tokens(c), c["tp"]

@@ -49,8 +49,7 @@ def _layers(c: Columns, k: Constants, again: Column) -> dict[str, Column]:
         send = term(
             "gather", w_P=2.0, P=held, N_shard=c["shard"], beta_ring=ring(c, c["tp"], c["shard"], k)
         )
-        bare = np.minimum(1, k["x_shard"] * software_share(c, k))
-        bare = np.where((c["tpu"] > 0) | (c["hides_shards"] > 0), 0.0, bare)
+        bare = np.where(c["tpu"] > 0, 0.0, np.minimum(1, k["x_shard"] * software_share(c, k)))
         forth = term("behind", t_work=t["forward"], t_send=send, x_shard=bare)
         back = term("behind", t_work=t["backward"] + extra, t_send=2 * send, x_shard=bare)
         both = t["forward"] + t["backward"] + extra
