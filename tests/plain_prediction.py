@@ -45,13 +45,23 @@ class Step:
         in_node = max(1, min(members, math.floor(self.run["node"] / inside)))
         return near if members <= in_node else min(near, in_node * far)
 
-    def matmul(self, tokens, rows, inner, wide=False):
-        """Seconds of a product of a (rows x inner) matrix with tokens, at 16 bit if it is wide."""
+    def matmul(self, tokens, rows, inner, wide=False, parts=1):
+        """Seconds of a product of a (rows x inner) matrix with tokens, at 16 bit if it is wide.
+
+        In the last round of tiles half of the SMs idle; ``parts`` that one kernel makes share it.
+        """
         word = 2 if wide else self.run["word"]
         peak = self.run["peak"] * (1 if wide else self.run["narrow"])
-        arithmetic = 2 * tokens * rows * inner / (peak * self.eta)
+        arithmetic = 2 * tokens * self.filled(rows) * self.filled(inner) / (peak * self.eta)
+        inner, rows = self.filled(inner), self.filled(rows)
         moved = word * tokens * inner + word * rows * inner + 2 * tokens * rows
-        return max(arithmetic, moved / self.run["hbm"])
+        idle = 2 * 128 * 256 / 2 * self.run["sms"] / parts * inner / (peak * self.eta)
+        return max(arithmetic, moved / self.run["hbm"]) + idle
+
+    def filled(self, channels):
+        """Channels that a TPU's matrix unit takes the time of: a whole number of its sides."""
+        side = self.run["array"]
+        return math.ceil(channels / side) * side if side > 1 else channels
 
     # ----------------------------------------------------------------------------------- weights
 
@@ -126,26 +136,29 @@ class Step:
             z, r["d"], r["h"] * r["d_head"] / tp
         )
 
-    def mlp(self, tokens, width):
+    def mlp(self, tokens, width, parts=1):
         r = self.run
-        up = self.matmul(tokens, (r["n_mlp"] - 1) * width, r["d"])
-        return up + self.matmul(tokens, r["d"], width)
+        up = self.matmul(tokens, (r["n_mlp"] - 1) * width, r["d"], parts=parts)
+        return up + self.matmul(tokens, r["d"], width, parts=parts)
 
     def seen(self):
         """Keys that a query meets: half of the layers may have a window."""
         window = self.run["window"]
         return (self.run["S"] + 2 * window) / 2 if window > 0 else self.run["S"]
 
-    def attention(self):
-        """Seconds of its arithmetic, half of it if no score of the future is computed."""
+    def attention(self, products=1):
+        """Seconds of its arithmetic, half of it if no score of the future is computed.
+
+        A pass has an exponential for each score and so many times the products of the forward pass.
+        """
         r = self.run
         keys = self.seen() * (0.5 if self.flash else 1)
-        head = PLAIN + ROTATED / 2 if self.latent else r["d_head"]
+        head = self.filled(PLAIN + ROTATED / 2 if self.latent else r["d_head"])
         rate = r["peak"] * self.k["eta_attention"] * r["attention"]
         if not self.flash and not self.tpu and head % 8 > 0:  # no tensor core takes such heads
             rate /= self.k["n_tensor"]
         flop = 4 * self.z * keys * r["h"] * head / r["tp"]
-        return flop / rate * (1 + self.k["d_half"] / head)
+        return flop / rate * (products + r["d_half"] / head)
 
     def scores(self):
         """Seconds of writing and reading scores, where attention is not one kernel."""
@@ -164,7 +177,7 @@ class Step:
         )
         total = (1 if self.tpu else self.passes) * 2 * self.z * channels
         total += self.passes * 2 * routed * (6 * r["d"] + r["n_mlp"] * routed_width)
-        if self.narrow and not self.tpu:  # inputs of matmuls are brought to 8 or 4 bit
+        if self.narrow:  # inputs of matmuls are brought to 8 or 4 bit
             total += 2 * 2 * self.z * (2 * r["d"] + (r["h"] * r["d_head"] + width) / tp)
             total += 2 * 2 * routed * (2 * r["d"] + routed_width)
         return total / r["hbm"]
@@ -192,7 +205,7 @@ class Step:
         if moe:
             routed = z / tp * r["etp"] * r["k"]
             local, width = r["E"] / r["ep"], r["f"] / r["etp"]
-            products += local * self.mlp(routed / local, width)
+            products += local * self.mlp(routed / local, width, parts=local)
             products += self.matmul(z / tp, r["E"], r["d"], wide=True)  # the router
             shared = r["shared"] * r["f"]
             if shared > 0:
@@ -204,7 +217,8 @@ class Step:
         attention, moved = self.attention(), self.scores()
         sent = self.messages(attention, moe)
         forward = products + attention + moved + element
-        backward = 2 * products + (2.5 if self.flash else 2) * attention + moved + 2 * element
+        returned = self.attention(2.5) if self.flash else 2 * attention
+        backward = 2 * products + returned + moved + 2 * element
         host = self.host(moe)
         if r["waits"] > 0:  # each operation is started when the one before it has ended
             forward, backward = forward + host + sent, backward + 2 * host + sent

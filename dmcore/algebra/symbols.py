@@ -87,8 +87,7 @@ class SymbolInfo:
     Attributes
     ----------
     symbol : sympy.Symbol
-        Positive; an exponent may be zero, and alpha, a difference, also negative. Its name is a
-        valid identifier.
+        Positive; an exponent may be zero, alpha also negative. Its name is a valid identifier.
     latex : str
         How a page typesets it.
     unit : sympy.Expr
@@ -264,7 +263,12 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
         ("h", one, "attention heads"),
         ("h_kv", one, "attention heads that have keys and values of their own"),
         ("d_head", channel, "channels of one attention head"),
-        ("d_half", channel, "channels of a head with which attention runs at half its best rate"),
+        (
+            "d_half",
+            channel,
+            "channels of a head whose two products take as long as their exponential",
+        ),
+        ("A_tile", activation, "outputs of a matmul that one SM computes at a time"),
         ("S_keys", channel, "keys that a query meets, the rows of the matrix they form"),
         ("n_mlp", one, "matrices of an MLP: two, or three if it is gated"),
         ("k_active", one, "routed experts that are active for a token"),
@@ -297,12 +301,8 @@ _TABLE: Mapping[str, tuple[tuple[str, sp.Expr, str], ...]] = {
     ),
 }
 # All symbols are positive but these.
-_ALLOWED = {
-    **dict.fromkeys(
-        ("alpha_b", "alpha_L", "alpha_D", "xi", "n_out", "s_out", "x_transfer"), "nonnegative"
-    ),
-    "alpha": "real",
-}
+_NOT_NEGATIVE = ("alpha_b", "alpha_L", "alpha_D", "xi", "n_out", "s_out", "x_transfer")
+_ALLOWED = {"alpha": "real", **dict.fromkeys(_NOT_NEGATIVE, "nonnegative")}
 
 
 def _latex_of(name: str) -> str:

@@ -113,8 +113,8 @@ def best_split(
     sequence parallelism and a sharded optimizer are taken. Of equally fast splits the one
     with the least degrees is chosen, tensor parallelism first.
 
-    The order of splits is what the model predicts worst (see the chapter on measured runs): what it chooses
-    is worth a trial, and the range of its rate says nothing about which split is the best.
+    How the model orders splits could be tested on one cluster only (see the chapter on measured runs): what
+    it chooses is worth a trial, and the range of its rate says nothing about which split is the best.
 
     Parameters
     ----------

@@ -161,7 +161,7 @@ def anchored(runs: Measured, rate: Column) -> Column:
 
 #: What a run would be without a term: values of constants that make it vanish.
 WITHOUT: Mapping[str, Mapping[str, float]] = {
-    "attention at the rate of matmuls": {"eta_attention": 0.95, "d_half": 0.0},
+    "attention at the rate of matmuls": {"eta_attention": 0.95},
     "element-wise work, moved once": {"x_passes": 0.0},
     "the host's time": {"ell_call": 0.0},
     "tensor-parallel messages": {"x_tensor": 0.0},

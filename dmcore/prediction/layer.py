@@ -15,6 +15,8 @@ from dmcore.prediction.terms import TERMS
 __all__ = ["LATENT", "attention_weights", "head_time", "layer_times", "ring", "tokens"]
 
 Constants = Mapping[str, float]
+#: Outputs that an SM computes at a time: tokens times channels of the tile that fast matmuls take.
+TILE = 128.0 * 256.0
 #: Latent attention of DeepSeek-V2 and V3: ranks of queries and of keys with values, and channels of a head
 #: that carry positions, that do not, and that are values.
 LATENT = {"queries": 1536, "values": 512, "rotated": 64, "plain": 128, "value": 128}
@@ -63,14 +65,32 @@ def _eta(c: Columns, k: Constants) -> Column:
     return etas[c["family"].astype(int)] * c["relative"]
 
 
-def matmul(c: Columns, k: Constants, z: Any, rows: Any, inner: Any, wide: bool = False) -> Column:
-    """A product of a (rows x inner) matrix with z tokens; ``wide`` at 16 bit in any case."""
+def _filled(c: Columns, channels: Any) -> Column:
+    """Channels that a TPU's matrix unit takes the time of: a whole number of its sides."""
+    return np.where(c["array"] > 1, np.ceil(channels / c["array"]) * c["array"], channels)
+
+
+def matmul(
+    c: Columns, k: Constants, z: Any, rows: Any, inner: Any, wide: bool = False, parts: Any = 1
+) -> Column:
+    """A product of a (rows x inner) matrix with z tokens; ``wide`` at 16 bit in any case.
+
+    Where one kernel makes so many ``parts``, each of them has its part of the last round of tiles.
+    """
     word = 2.0 if wide else c["word"]
-    peak = c["peak"] * (1.0 if wide else c["narrow"])
-    return term(
-        "matmul", z=z, d_1=rows, d_2=inner, w_A=word, w_P=word, w_O=2.0, F_peak=peak,
-        eta=_eta(c, k), beta_hbm=c["hbm"],
-    )  # fmt: skip
+    rate = {"F_peak": c["peak"] * (1.0 if wide else c["narrow"]), "eta": _eta(c, k)}
+    tail = term("tail", A_tile=TILE, N_SM=c["sms"] / parts, d_2=inner, **rate)
+    return tail + term(
+        "matmul",
+        z=z,
+        d_1=_filled(c, rows),
+        d_2=_filled(c, inner),
+        w_A=word,
+        w_P=word,
+        w_O=2.0,
+        beta_hbm=c["hbm"],
+        **rate,
+    )
 
 
 def attention_weights(c: Columns) -> Column:
@@ -100,25 +120,27 @@ def _projections(c: Columns, k: Constants) -> Column:
     return np.where(c["latent"] > 0, latent, plain)
 
 
-def _mlp(c: Columns, k: Constants, z: Any, f: Any) -> Column:
-    return matmul(c, k, z, (c["n_mlp"] - 1) * f, c["d"]) + matmul(c, k, z, c["d"], f)
+def _mlp(c: Columns, k: Constants, z: Any, f: Any, parts: Any = 1) -> Column:
+    up = matmul(c, k, z, (c["n_mlp"] - 1) * f, c["d"], parts=parts)
+    return up + matmul(c, k, z, c["d"], f, parts=parts)
 
 
-def _scores(c: Columns, k: Constants) -> tuple[Column, Column]:
-    """Attention itself: its arithmetic, and what it moves where scores are kept."""
+def _scores(c: Columns, k: Constants) -> tuple[Column, Column, Column]:
+    """Attention itself: its arithmetic forward and backward, and what it moves where scores are kept."""
     seen = np.where(c["window"] > 0, (c["S"] + 2 * c["window"]) / 2, c["S"])
     keys = seen * np.where(c["flash"] > 0, 0.5, 1.0)
     head = np.where(c["latent"] > 0, LATENT["plain"] + LATENT["rotated"] / 2, c["d_head"])
     common = {"z": tokens(c), "h": c["h"], "N_TP": c["tp"]}
     plain = (c["flash"] == 0) & (head % 8 > 0) & (c["tpu"] == 0)
-    work = term(
-        "attention", **common, S_keys=keys, d_head=head, d_half=k["d_half"],
-        F_peak=c["peak"] / np.where(plain, k["n_tensor"], 1.0),
-        eta_attention=k["eta_attention"] * c["attention"],
-    )  # fmt: skip
+    head = _filled(c, head)
+    rate = c["peak"] / np.where(plain, k["n_tensor"], 1.0)
+    both = {**common, "S_keys": keys, "d_head": head, "d_half": c["d_half"], "F_peak": rate}
+    eta = k["eta_attention"] * c["attention"]
+    work = term("attention", **both, eta_attention=eta)
+    back = np.where(c["flash"] > 0, term("attention_back", **both, eta_attention=eta), 2 * work)
     passes = k["x_passes"] * software_share(c, k)
     moved = term("scores", **common, S_keys=seen, w_A=2.0, x_passes=passes, beta_hbm=c["hbm"])
-    return work, np.where(c["flash"] > 0, 0.0, moved)
+    return work, back, np.where(c["flash"] > 0, 0.0, moved)
 
 
 def _element(c: Columns, k: Constants, f: Any, routed: Any, f_routed: Any) -> Column:
@@ -126,7 +148,7 @@ def _element(c: Columns, k: Constants, f: Any, routed: Any, f_routed: Any) -> Co
     passes = k["x_passes"] * software_share(c, k)
     common = {"d": c["d"], "beta_hbm": c["hbm"]}
     wide = {**common, "z": tokens(c), "f": f, "N_TP": c["tp"], "h": c["h"], "d_head": c["d_head"]}
-    narrow = np.where((c["word"] < 2) & (c["tpu"] == 0), 1.0, 0.0)
+    narrow = np.where(c["word"] < 2, 1.0, 0.0)
     plain = term(
         "element", **wide, w_A=2.0, N_norm=c["norm"], n_mlp=c["n_mlp"], h_kv=c["h_kv"],
         x_passes=np.where(c["tpu"] > 0, 1.0, passes),
@@ -181,7 +203,7 @@ def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
     >>> c = columns([Case(find_machine("H100"), model, Split(8, 64), Software())])
     >>> from dmcore.prediction.constants import constants
     >>> parts = layer_times(c, constants(), moe=False)
-    >>> bool(2 < parts["backward"] / parts["forward"] < 2.5)
+    >>> bool(2 <= parts["backward"] / parts["forward"] < 2.5)
     True
     """
     z, tp = tokens(c), c["tp"]
@@ -189,7 +211,7 @@ def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
     if moe:
         routed = z / tp * c["etp"] * c["k"]
         local, f = c["E"] / c["ep"], c["f"] / c["etp"]
-        products = products + local * _mlp(c, k, routed / local, f)
+        products = products + local * _mlp(c, k, routed / local, f, parts=local)
         products = products + matmul(c, k, z / tp, c["E"], c["d"], wide=True)
         shared = c["shared"] * c["f"]
         products = products + np.where(shared > 0, _mlp(c, k, z, shared / tp), 0.0)
@@ -197,12 +219,11 @@ def layer_times(c: Columns, k: Constants, moe: bool) -> dict[str, Column]:
     else:
         products = products + _mlp(c, k, z, c["f_dense"] / tp)
         element = _element(c, k, c["f_dense"], 0.0 * z, c["f_dense"])
-    attention, moved = _scores(c, k)
+    attention, again, moved = _scores(c, k)
     messages = _messages(c, k, attention, moe)
     calls = np.where(c["flash"] > 0, 22, 30) + 4 * (tp > 1) + 8 * (c["word"] < 2) + 30 * moe
     call = k["ell_call"] * software_share(c, k) * c["host_share"]
     host = term("host", n_call=calls, ell_call=call)
-    again = np.where(c["flash"] > 0, 2.5, 2.0) * attention
     forward = products + attention + moved + element
     backward = 2 * products + again + moved + 2 * element
     started = _started(c, forward, host) + messages

@@ -36,6 +36,10 @@ class Machine:
         Its matmul rate over that of its family.
     power_W : float
         Power of one GPU, 0 if not told.
+    exponentials : float
+        Results of the special function units for one clock and SM.
+    array : float
+        Side of a TPU's matrix units, 1 for a GPU: channels that do not fill it leave a part of it idle.
     eight_bit, four_bit : float
         Peak with 8-bit and 4-bit words over that with 16-bit words.
     names : tuple of str
@@ -51,9 +55,24 @@ class Machine:
     family: str
     relative: float = 1.0
     power_W: float = 0.0
+    exponentials: float = 16.0
+    array: float = 1.0
     eight_bit: float = 2.0
     four_bit: float = 4.0
     names: tuple[str, ...] = ()
+
+    @property
+    def half_head(self) -> float:
+        """Channels of a head whose products, 4 FLOP for a channel and score, take as long as its exponential.
+
+        Examples
+        --------
+        >>> find_machine("H100").half_head, find_machine("B200").half_head
+        (64.0, 128.0)
+        """
+        gpu = self.gpu
+        per_clock = gpu.peak_flop_per_s / gpu.max_clock_hz / gpu.sms
+        return round(per_clock / (4 * self.exponentials), 9)
 
 
 @cache

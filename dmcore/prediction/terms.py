@@ -38,6 +38,8 @@ def _work() -> dict[str, Term]:
     d_half, S_keys, n_mlp, routed = symbols("d_half S_keys n_mlp z_routed")
     w_A, w_P, w_O, N_TP, N_norm = symbols("w_A w_P w_O N_TP N_norm")
     F, eta, eta_attention, hbm, passes = symbols("F_peak eta eta_attention beta_hbm x_passes")
+    A_tile, N_SM = symbols("A_tile N_SM")
+    attention = 4 * z * S_keys * h / (N_TP * F * eta_attention)
     moved = w_A * z * d_2 + w_P * d_1 * d_2 + w_O * z * d_1
     channels = 8 * d / N_norm + n_mlp * f / N_TP + (n_mlp - 1) * (h + h_kv) * d_head / N_TP
     return {
@@ -45,9 +47,17 @@ def _work() -> dict[str, Term]:
             sp.Max(2 * z * d_1 * d_2 / (F * eta), moved / hbm),
             "a matmul, by arithmetic or by what it reads and writes",
         ),
+        "tail": Term(
+            A_tile * N_SM * d_2 / (F * eta),
+            "half of a matmul's last round of tiles, in which as many SMs idle on average",
+        ),
         "attention": Term(
-            4 * z * S_keys * h * d_head / (N_TP * F * eta_attention) * (1 + d_half / d_head),
-            "queries with keys and scores with values, short heads more slowly",
+            attention * (d_head + d_half),
+            "queries with keys and scores with values, and an exponential of each score",
+        ),
+        "attention_back": Term(
+            attention * (sp.Rational(5, 2) * d_head + d_half),
+            "its backward pass: five products instead of two, and the exponential again",
         ),
         "scores": Term(
             5 * passes / 2 * w_A * z * S_keys * h / (N_TP * hbm),

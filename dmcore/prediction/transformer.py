@@ -203,8 +203,6 @@ class Style:
     waits: bool = False
     hides_tensor: bool = True
     hides_gradients: bool = True
-    hides_shards: bool = False
-    fused: bool = False
     interleaves: bool = False
     attention: float = 1.0
 
